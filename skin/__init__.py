@@ -1,0 +1,1 @@
+"""Leak-free training, comparison and explanation of skin-lesion classifiers. For research and education only."""

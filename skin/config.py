@@ -1,0 +1,278 @@
+"""The recipe of one training run, and the presets.
+
+A hyperparameter is one field of `TrainConfig`: its label, bounds and help stand in the field's metadata, and the form,
+the command line, `config.json` and the README read them from there.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from skin.errors import UsageError, UserError
+
+MODELS = ("image", "multimodal")
+SPLITS = ("by-lesion", "by-image")
+OPTIMIZERS = ("adamw", "adam")
+IMBALANCES = ("none", "square-root", "balanced", "logit-adjustment")
+HEADS = ("fair", "reference")
+SCALINGS = ("pretrained", "unit")
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """What a form, a parser and a table need to know of one field of `TrainConfig`."""
+
+    name: str
+    label: str
+    help: str
+    type: type
+    default: Any
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    advanced: bool = True
+
+    def parse(self, value: object) -> Any:
+        """`value` (text or number) as this field's type.
+
+        Raises UsageError with the allowed values when it is of another type or out of bounds.
+        """
+        parsed = self._converted(value)
+        if self.choices and parsed not in self.choices:
+            raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}.")
+        if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused too
+            raise UsageError(f"{self.name} must be at least {self.minimum:g}, not {value!r}.")
+        if self.maximum is not None and parsed > self.maximum:
+            raise UsageError(f"{self.name} must be at most {self.maximum:g}, not {value!r}.")
+        return parsed
+
+    def _converted(self, value: object) -> Any:
+        try:
+            if self.type is bool:
+                return _BOOLEANS[str(value).strip().lower()]
+            if self.type is int:
+                return _whole(float(str(value)))
+            return self.type(str(value).strip())
+        except (ValueError, KeyError, OverflowError):
+            raise UsageError(f"{self.name} must be {_TYPE_NAMES[self.type]}, not {value!r}.") from None
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise ValueError(number)
+    return int(number)
+
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _field(
+    default: Any,
+    label: str,
+    help: str,
+    bounds: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+    advanced: bool = True,
+) -> Any:
+    minimum, maximum = bounds or (None, None)
+    metadata = {"label": label, "help": help, "minimum": minimum, "maximum": maximum}
+    return dataclasses.field(default=default, metadata={**metadata, "choices": choices, "advanced": advanced})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the two stages: what is trained, for how long, and how fast."""
+
+    number: int
+    epochs: int
+    learning_rate: float
+    patience: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that determines a training run, given the data set. Field docs stand in the metadata."""
+
+    dataset: str = _field("demo", "Data set", "A name (demo, kaggle) or a folder in Kaggle's layout.", advanced=False)
+    model: str = _field("image", "Model", "Image only, or image with age, sex and body site.", None, MODELS, False)
+    backbone: str = _field("efficientnet_lite0", "Backbone", "The pretrained convolutional network.", advanced=False)
+    weights: str = _field("imagenet", "Weights", "imagenet, none, or the path of a Keras weights file.")
+    image_size: int = _field(160, "Image size", "Side of the square input, in pixels.", (32, 512), advanced=False)
+    split: str = _field(
+        "by-lesion",
+        "Split",
+        "by-lesion leaks nothing; by-image is what the literature often does.",
+        None,
+        SPLITS,
+        False,
+    )
+    seed: int = _field(
+        42, "Seed", "Same seed, same configuration, same machine: same result.", (0, 2**31 - 1), advanced=False
+    )
+    stage1_epochs: int = _field(
+        60, "Stage 1 epochs", "At most so many epochs of the head on the frozen backbone.", (0, 1000), advanced=False
+    )
+    stage1_learning_rate: float = _field(
+        1e-3, "Stage 1 learning rate", "Peak learning rate of the head.", (1e-7, 1), advanced=False
+    )
+    stage1_patience: int = _field(
+        8,
+        "Stage 1 patience",
+        "Stop after so many epochs without a better validation loss; 0 never stops early.",
+        (0, 1000),
+    )
+    stage1_batch_size: int = _field(64, "Stage 1 batch size", "Images per step of stage 1.", (1, 1024))
+    stage2_epochs: int = _field(
+        12, "Stage 2 epochs", "Epochs of fine-tuning the whole network; 0 skips the stage.", (0, 1000), advanced=False
+    )
+    stage2_learning_rate: float = _field(
+        5e-4, "Stage 2 learning rate", "Peak learning rate of the whole network.", (1e-7, 1), advanced=False
+    )
+    stage2_patience: int = _field(
+        0,
+        "Stage 2 patience",
+        "Stop after so many epochs without a better validation loss; 0 never stops early.",
+        (0, 1000),
+    )
+    stage2_batch_size: int = _field(32, "Stage 2 batch size", "Images per step of stage 2.", (1, 512), advanced=False)
+    schedule: str = _field("cosine", "Schedule", "Cosine with warm-up, or a constant rate.", None, SCHEDULES)
+    warmup_epochs: float = _field(0.5, "Warm-up", "Epochs over which the rate rises from zero.", (0, 50))
+    optimizer: str = _field("adamw", "Optimizer", "AdamW, or Adam without weight decay.", None, OPTIMIZERS)
+    weight_decay: float = _field(0.004, "Weight decay", "Decoupled weight decay of AdamW.", (0, 1))
+    label_smoothing: float = _field(0.1, "Label smoothing", "Share of the target spread over all classes.", (0, 0.5))
+    imbalance: str = _field(
+        "logit-adjustment", "Class imbalance", "How the loss answers to rare classes.", None, IMBALANCES
+    )
+    imbalance_strength: float = _field(
+        0.5, "Imbalance strength", "Factor on the log prior of logit adjustment (1 is the full correction).", (0, 2)
+    )
+    head: str = _field(
+        "fair",
+        "Head",
+        "fair: one head width for both models; reference: the layers of the reference system.",
+        None,
+        HEADS,
+    )
+    head_width: int = _field(128, "Head width", "Units of the hidden layer.", (8, 2048))
+    dropout: float = _field(0.3, "Dropout", "Dropout in the head.", (0, 0.9))
+    field_dropout: float = _field(
+        0.25, "Field dropout", "Share of age, sex and site each set to unknown while training.", (0, 0.9)
+    )
+    scaling: str = _field(
+        "pretrained", "Pixel scaling", "As the pretrained weights expect, or plain [0, 1].", None, SCALINGS
+    )
+    flips: bool = _field(
+        True, "Flips and quarter turns", "Dermoscopy has no up: all eight orientations are equally likely."
+    )
+    zoom: float = _field(0.2, "Zoom", "Crop away up to this share of the side.", (0, 0.6))
+    brightness: float = _field(0.15, "Brightness", "Vary brightness by up to this share.", (0, 0.9))
+    colour: float = _field(0.08, "Colour", "Vary each colour channel by up to this share.", (0, 0.5))
+    calibrate: bool = _field(True, "Calibrate", "Fit one temperature on the validation part after training.")
+    views: int = _field(
+        8, "Test-time views", "1, or 8 to average the prediction over all flips and quarter turns.", (1, 8)
+    )
+
+    @classmethod
+    def from_preset(cls, preset: str, **fields: object) -> Self:
+        """The preset's configuration with `fields` (of any parsable type) put in its place.
+
+        Raises UsageError for an unknown preset, an unknown field or an impossible value.
+        """
+        if preset not in PRESETS:
+            raise UsageError(f"Unknown preset {preset!r}: use one of {', '.join(PRESETS)}.")
+        return cls.parse({**PRESETS[preset], **fields})
+
+    @classmethod
+    def parse(cls, values: Mapping[str, object]) -> Self:
+        """A configuration from field names and values of any parsable type; the rest takes its default."""
+        fields = {info.name: info for info in field_infos()}
+        unknown = [name for name in values if name not in fields]
+        if unknown:
+            raise UsageError(f"Unknown setting {unknown[0]!r}: use one of {', '.join(fields)}.")
+        config = cls(**{name: fields[name].parse(value) for name, value in values.items()})
+        if config.views not in (1, 8):
+            raise UsageError(f"views must be 1 or 8, not {config.views}.")
+        if config.stage1_epochs + config.stage2_epochs == 0:
+            raise UsageError("Nothing to train: give stage1_epochs or stage2_epochs at least 1.")
+        return config
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The configuration in the JSON file at `path`.
+
+        Raises UserError when it cannot be read or is no configuration.
+        """
+        try:
+            return cls.parse(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError, AttributeError, UserError) as error:
+            raise UserError(f"{path} is no run configuration ({error}): restore or delete the run folder.") from error
+
+    def to_json(self) -> str:
+        """The configuration as the text of a JSON object."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @property
+    def stages(self) -> tuple[Stage, Stage]:
+        """The two stages: the head on the frozen backbone, then the whole network."""
+        return (
+            Stage(1, self.stage1_epochs, self.stage1_learning_rate, self.stage1_patience, self.stage1_batch_size),
+            Stage(2, self.stage2_epochs, self.stage2_learning_rate, self.stage2_patience, self.stage2_batch_size),
+        )
+
+
+def field_infos() -> tuple[FieldInfo, ...]:
+    """What is known of every field of TrainConfig, in order."""
+    return tuple(
+        FieldInfo(name=field.name, type=type(field.default), default=field.default, **field.metadata)
+        for field in dataclasses.fields(TrainConfig)
+    )
+
+
+def differences(configs: Sequence[TrainConfig]) -> dict[str, tuple[Any, ...]]:
+    """The fields in which the configurations differ, each with one value per configuration."""
+    rows = {info.name: tuple(getattr(config, info.name) for config in configs) for info in field_infos()}
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "standard": {},
+    "reference": {
+        "backbone": "resnet50",
+        "image_size": 224,
+        "split": "by-image",
+        "stage1_epochs": 100,
+        "stage1_learning_rate": 1e-4,
+        "stage1_patience": 10,
+        "stage1_batch_size": 32,
+        "stage2_epochs": 20,
+        "stage2_learning_rate": 1e-5,
+        "schedule": "constant",
+        "optimizer": "adam",
+        "label_smoothing": 0.0,
+        "imbalance": "balanced",
+        "head": "reference",
+        "field_dropout": 0.0,
+        "scaling": "unit",
+        "flips": False,
+        "zoom": 0.0,
+        "brightness": 0.0,
+        "colour": 0.0,
+        "calibrate": False,
+    },
+    "demo": {
+        "dataset": "demo",
+        "image_size": 96,
+        "stage1_epochs": 40,
+        "stage2_epochs": 4,
+        "stage2_learning_rate": 2e-4,
+        "stage2_batch_size": 16,
+        "views": 1,
+    },
+}
+"""Named recipes, as what they change in the defaults of TrainConfig."""

@@ -1,0 +1,360 @@
+"""The run folder: the only channel between a training process, the app and the command line.
+
+| file | what it holds |
+|---|---|
+| `config.json` | the TrainConfig |
+| `status.json` | the Status, replaced atomically |
+| `history.jsonl` | an Epoch a line |
+| `train.log` | what the training process printed |
+| `split.csv` | image_id, part |
+| `state.npz` | weights and optimizer after the last epoch, while the run is unfinished |
+| `network.weights.h5` | the best epoch's weights (a shipped run does without) |
+| `calibration.json` | the temperature that divides the logits |
+| `model.onnx` | the network for inference |
+| `predictions.npz` | validation and test: image ids, lesion ids, truth, probabilities |
+| `report.json` | the evaluation of both |
+
+A checkpoint is a finished run folder.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from skin.config import TrainConfig
+from skin.errors import UsageError, UserError
+from skin.workspace import Workspace
+
+
+class State(StrEnum):
+    """What a run is doing."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a living process is expected to stand behind the run."""
+        return self in (State.QUEUED, State.PREPARING, State.TRAINING, State.EVALUATING)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run is doing, and which process does it. Times are seconds since the epoch."""
+
+    state: State = State.QUEUED
+    message: str = ""
+    created: float = 0.0
+    pid: int | None = None
+    pid_started: float | None = None
+    stage: int | None = None
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    images_per_second: float | None = None
+    eta_seconds: float | None = None
+    memory_mb: float | None = None
+    heartbeat: float = 0.0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process that wrote this still runs; a recycled pid does not count."""
+        if self.pid is None:
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - (self.pid_started or 0)) < 2
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch. Losses are in nats, the rest are shares, except the learning rate and the speed."""
+
+    stage: int
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_balanced_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, workspace: Workspace, name: str, config: TrainConfig) -> Self:
+        """A new run in the workspace, queued and with nothing trained.
+
+        Raises UsageError when the name is no folder name or is taken.
+        """
+        run = cls(workspace.runs / checked_name(name))
+        if find(workspace, name) is not None:
+            raise UsageError(f"A run named {name!r} exists already: choose another name, or delete it first.")
+        partial = workspace.runs / f".{name}.{os.getpid()}"
+        partial.mkdir(parents=True)
+        new = cls(partial)
+        new.config_path.write_text(config.to_json())
+        new.write_status(Status(created=time.time(), heartbeat=time.time()))
+        try:
+            partial.rename(run.folder)
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise UsageError(f"The run {name!r} could not be made ({error.strerror}): choose another name.") from error
+        return run
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def config_path(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
+    def status_path(self) -> Path:
+        return self.folder / "status.json"
+
+    @property
+    def history_path(self) -> Path:
+        return self.folder / "history.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "train.log"
+
+    @property
+    def split_path(self) -> Path:
+        return self.folder / "split.csv"
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.npz"
+
+    @property
+    def weights_path(self) -> Path:
+        return self.folder / "network.weights.h5"
+
+    @property
+    def onnx_path(self) -> Path:
+        return self.folder / "model.onnx"
+
+    @property
+    def calibration_path(self) -> Path:
+        return self.folder / "calibration.json"
+
+    @property
+    def predictions_path(self) -> Path:
+        return self.folder / "predictions.npz"
+
+    @property
+    def report_path(self) -> Path:
+        return self.folder / "report.json"
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The recipe; it never changes. Raises UserError when the file is missing or damaged."""
+        return TrainConfig.load(self.config_path)
+
+    def status(self) -> Status:
+        """What the run does now; "interrupted" where its process died without a word.
+
+        Raises UserError when the file is missing or damaged.
+        """
+        try:
+            values = json.loads(self.status_path.read_text())
+            status = Status(**{**values, "state": State(values["state"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(f"The status of run {self.name!r} cannot be read ({error}): delete the run.") from error
+        if status.state.is_active and status.pid is not None and not status.is_alive:
+            return dataclasses.replace(
+                status, state=State.INTERRUPTED, message="The training process ended unexpectedly."
+            )
+        return status
+
+    def write_status(self, status: Status) -> None:
+        """Replace the status atomically, so that a reader never sees half of it."""
+        write_atomically(self.status_path, json.dumps(dataclasses.asdict(status), indent=1).encode())
+
+    def update_status(self, **changes: Any) -> Status:
+        """Change some fields of the status, and its heartbeat."""
+        status = dataclasses.replace(self.status(), heartbeat=time.time(), **changes)
+        self.write_status(status)
+        return status
+
+    def history(self) -> list[Epoch]:
+        """The finished epochs in order; a half-written last line is not yet one."""
+        if not self.history_path.exists():
+            return []
+        lines = self.history_path.read_text().split("\n")[:-1]
+        try:
+            return [Epoch(**json.loads(line)) for line in lines if line.strip()]
+        except (ValueError, TypeError) as error:
+            raise UserError(f"The history of run {self.name!r} is damaged ({error}): delete the run.") from error
+
+    def append_history(self, epoch: Epoch) -> None:
+        """Add a finished epoch; what a crash left half-written is dropped first."""
+        lines = self.history_path.read_text().split("\n")[:-1] if self.history_path.exists() else []
+        text = "".join(f"{line}\n" for line in [*lines, json.dumps(dataclasses.asdict(epoch))])
+        write_atomically(self.history_path, text.encode())
+
+    def log_tail(self, lines: int = 200) -> list[str]:
+        """The last lines of the log."""
+        if not self.log_path.exists():
+            return []
+        with self.log_path.open("rb") as file:
+            file.seek(max(0, self.log_path.stat().st_size - 256 * lines))
+            return file.read().decode(errors="replace").splitlines()[-lines:]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run can predict and report."""
+        return self.status().state is State.FINISHED
+
+
+def best_epoch(history: list[Epoch]) -> Epoch | None:
+    """The epoch with the lowest validation loss, whose weights a run keeps."""
+    return min(history, key=lambda epoch: epoch.val_loss, default=None)
+
+
+def checked_name(name: str) -> str:
+    """`name` if it can name a run folder, else UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise UsageError(
+            f"{name!r} cannot name a run: use up to 80 letters, digits, '.', '_' and '-', no other first than a letter or digit."
+        )
+    return name
+
+
+def free_name(workspace: Workspace, base: str) -> str:
+    """`base` made fit to name a run and, where that is taken, numbered."""
+    fit = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("._-")[:60] or "run"
+    numbered = (f"{fit}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([fit], numbered) if find(workspace, name) is None)
+
+
+def list_runs(workspace: Workspace) -> list[Run]:
+    """The user's runs, newest first, then the shipped ones."""
+    own = sorted(_runs_in(workspace.runs), key=_created, reverse=True)
+    if workspace.shipped_runs == workspace.runs:
+        return own
+    names = {run.name for run in own}
+    return own + [run for run in sorted(_runs_in(workspace.shipped_runs), key=_created) if run.name not in names]
+
+
+def _runs_in(folder: Path) -> Iterator[Run]:
+    if folder.is_dir():
+        for child in folder.iterdir():
+            if not child.name.startswith(".") and (child / "config.json").is_file():
+                yield Run(child)
+
+
+def _created(run: Run) -> float:
+    try:
+        return run.status().created
+    except UserError:
+        return 0.0
+
+
+def find(workspace: Workspace, name: str) -> Run | None:
+    """The run of this name, the user's own before a shipped one, or None."""
+    for folder in (workspace.runs, workspace.shipped_runs):
+        if (folder / name).is_dir():
+            return Run(folder / name)
+    return None
+
+
+def get(workspace: Workspace, name: str) -> Run:
+    """The run with this name or, where it is a path, in this folder.
+
+    Raises UserError that names the runs there are.
+    """
+    path = Path(name)
+    if len(path.parts) > 1 and (path / "config.json").is_file():
+        return Run(path.resolve())
+    run = find(workspace, name) if len(path.parts) == 1 else None
+    if run is None:
+        names = ", ".join(run.name for run in list_runs(workspace)) or "none yet; train one first"
+        raise UserError(f"There is no run {name!r}. Runs: {names}.")
+    return run
+
+
+def rename(workspace: Workspace, run: Run, name: str) -> Run:
+    """Give a run of the user's own another name. Raises UserError while it trains, UsageError for a bad name."""
+    _check_idle_and_own(workspace, run)
+    if find(workspace, checked_name(name)) is not None:
+        raise UsageError(f"A run named {name!r} exists already: choose another name.")
+    return Run(run.folder.rename(workspace.runs / name))
+
+
+def delete(workspace: Workspace, run: Run) -> None:
+    """Delete a run of the user's own. Raises UserError while it trains."""
+    _check_idle_and_own(workspace, run)
+    shutil.rmtree(run.folder)
+
+
+def is_shipped(run: Run) -> bool:
+    """Whether the run came with the project (it says so in a file `LICENSE` of its own)."""
+    return (run.folder / "LICENSE").is_file()
+
+
+def _check_idle_and_own(workspace: Workspace, run: Run) -> None:
+    if is_shipped(run) or run.folder.parent != workspace.runs:
+        raise UserError(f"{run.name} came with the project and is not changed here.")
+    try:
+        status = run.status()
+    except UserError:
+        return
+    if status.state.is_active and status.is_alive:
+        raise UserError(f"{run.name} is {status.state}: stop it first.")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a crash, a full disk or a reader never meets half of it."""
+    replace_file(path, lambda partial: partial.write_bytes(content))
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file under another name, then put it in the place of `path` at once.
+
+    Raises UserError when the disk is full or refuses.
+    """
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error.strerror or error}): free some space and try again."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

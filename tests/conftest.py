@@ -1,0 +1,48 @@
+"""What several tests need: a workspace, a small drawn data set, one really trained run."""
+
+from pathlib import Path
+
+import pytest
+
+from skin.config import TrainConfig
+from skin.data import datasets
+from skin.data.datasets import Dataset
+from skin.run import Run
+from skin.workspace import Workspace
+
+SMALL = {
+    "image_size": 64,
+    "stage1_epochs": 3,
+    "stage2_epochs": 1,
+    "stage2_batch_size": 16,
+    "views": 1,
+}
+"""Settings under which the real trainer with the real backbone takes seconds."""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace whose drawn data set and trained run the whole session shares; tests only read it."""
+    return Workspace(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def demo(shared_workspace: Workspace) -> Dataset:
+    """The drawn data set."""
+    return datasets.load("demo", shared_workspace)
+
+
+@pytest.fixture(scope="session")
+def trained_run(shared_workspace: Workspace, demo: Dataset) -> Run:
+    """A multimodal run, trained on the drawn data set by the real trainer."""
+    from skin.train import train  # Keras takes seconds to load
+
+    config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **SMALL)
+    run = Run.create(shared_workspace, "trained", config)
+    train(run, shared_workspace)
+    return run
