@@ -1,0 +1,198 @@
+"""Pixels: an image file decoded with care, made square for a network, and a whole data set's kept on disk."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from skin.errors import UserError
+from skin.lesion import LesionImage
+from skin.progress import Progress, silent
+from skin.workspace import Workspace
+
+if TYPE_CHECKING:  # at run time, reading a data set needs this module to check its images
+    from skin.data.datasets import Dataset
+
+ImageInput = bytes | Path | Image.Image | NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+"""What is read, told from the content, never from the name."""
+
+MAX_BYTES = 20_000_000
+"""Largest upload, in bytes."""
+
+MAX_PIXELS = 50_000_000
+"""Largest image, in pixels; checked before any pixel is decoded."""
+
+MIN_SIDE = 16
+"""Smallest side, in pixels."""
+
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+_VERSION = 1
+_CHUNK = 128
+
+
+def decode(image: ImageInput) -> Image.Image:
+    """The image in RGB, upright as its EXIF says, transparency on white, the first frame of an animation.
+
+    Raises UserError in one sentence for what is no image, damaged, too large or too small.
+    """
+    with _opened(image) as (opened, name):
+        return _rgb(opened, name)
+
+
+def check(path: Path) -> None:
+    """Raise the UserError that `decode` would, at a fraction of its cost: a JPEG is decoded at an eighth of its size."""
+    with _opened(path) as (opened, name):
+        opened.draft(None, (1, 1))
+        _rgb(opened, name)
+
+
+def prepare(image: ImageInput, size: int) -> NDArray[np.uint8]:
+    """The image as a network sees it, of shape (size, size, 3).
+
+    Resized by antialiased bicubic interpolation. The sides are scaled apart, as they are in the system that this one is
+    compared with: nothing is cut off, and every image of HAM10000 has the same 4:3 shape. Training and prediction
+    both come this way.
+    """
+    return np.array(decode(image).resize((size, size), Image.Resampling.BICUBIC))
+
+
+@contextmanager
+def _opened(image: ImageInput) -> Iterator[tuple[Image.Image, str]]:
+    """The image, checked by its header alone, and its name in a message. Whatever fails inside is a UserError."""
+    name = image.name if isinstance(image, Path) else "The image"
+    try:
+        with _read(image) as opened:
+            _check_size(opened, name)
+            yield opened, name
+    except UserError:
+        raise
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{error.filename} is no file that can be read: check the path.") from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{name} is not an image in a format that is read here: use {', '.join(FORMATS)}.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(_too_large(name)) from error
+    except Exception as error:  # on damaged data Pillow's readers raise nearly anything
+        raise UserError(f"{name} is damaged or cut short: save it again, or choose another image.") from error
+
+
+def _read(image: ImageInput) -> AbstractContextManager[Image.Image]:
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, Image.Image):
+        return nullcontext(image)  # the caller's, who closes it
+    if isinstance(image, bytes) and len(image) > MAX_BYTES:
+        raise UserError(f"The image has more than {MAX_BYTES // 10**6} MB: save it smaller.")
+    return Image.open(BytesIO(image) if isinstance(image, bytes) else image, formats=FORMATS)
+
+
+def _from_array(array: NDArray[np.uint8]) -> Image.Image:
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not is_image:
+        raise UserError(
+            f"An array of shape {array.shape} and type {array.dtype} is no image: "
+            "give uint8 of shape (height, width), (height, width, 3) or (height, width, 4)."
+        )
+    return Image.fromarray(array)
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UserError(_too_large(name))
+    if min(width, height) < MIN_SIDE:
+        raise UserError(f"{name} is only {width}×{height} pixels: {MIN_SIDE}×{MIN_SIDE} is the least.")
+
+
+def _too_large(name: str) -> str:
+    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels: make it smaller."
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    upright = _eight_bit(ImageOps.exif_transpose(image))
+    if upright.mode not in _MODES:
+        raise UserError(f"{name} has pixels of type {upright.mode}: save it as an ordinary JPEG or PNG.")
+    if not upright.has_transparency_data:
+        return upright.convert("RGB")
+    layer = upright.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Pillow cuts 16-bit grey off at 255 when it converts it; this scales it."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray(np.clip(np.asarray(image) / 257 + 0.5, 0, 255).astype(np.uint8))
+
+
+def open_pixels(dataset: "Dataset", size: int, workspace: Workspace, progress: Progress = silent) -> NDArray[np.uint8]:
+    """The data set's images as `prepare` makes them, of shape (n_images, size, size, 3), rows as `dataset.images`.
+
+    Mapped read-only from a file of the workspace, which is made the first time. A build that was cut short goes on where
+    it ended, and of two processes one builds and the other waits.
+    Raises UserError when the disk is full or an image can no longer be read.
+    """
+    path = workspace.pixels / f"{dataset.key}-{size}-{_VERSION}.npy"
+    shape = (len(dataset.images), size, size, 3)
+    if not _is_complete(path, shape):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                if not _is_complete(path, shape):
+                    _build(path, dataset.images, size, progress)
+        except OSError as error:
+            raise UserError(
+                f"The images could not be cached in {path.parent} ({error.strerror}): free some space, or use another --home."
+            ) from error
+    pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return pixels
+
+
+def _build(path: Path, images: tuple[LesionImage, ...], size: int, progress: Progress) -> None:
+    """Append the rows to a partial file, whose length says how many are done, and give it its name at the end."""
+    partial = path.with_suffix(".partial")
+    header, row_bytes = _header((len(images), size, size, 3)), size * size * 3
+    _check_space(partial, len(header) + len(images) * row_bytes)
+    with partial.open("ab") as file, Parallel(n_jobs=-1, prefer="threads") as parallel:
+        if file.tell() < len(header):
+            file.truncate(0)
+            file.write(header)
+        done = (file.tell() - len(header)) // row_bytes
+        file.truncate(len(header) + done * row_bytes)
+        starts = range(done, len(images), _CHUNK)
+        for start in progress(starts, desc=f"Preparing images at {size} px", total=len(starts)):
+            rows = parallel(delayed(prepare)(image.path, size) for image in images[start : start + _CHUNK])
+            file.write(np.stack(rows).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    buffer = BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"shape": shape, "fortran_order": False, "descr": "|u1"})
+    return buffer.getvalue()
+
+
+def _is_complete(path: Path, shape: tuple[int, ...]) -> bool:
+    return path.is_file() and path.stat().st_size == len(_header(shape)) + int(np.prod(shape))
+
+
+def _check_space(partial: Path, needed: int) -> None:
+    missing = needed - (partial.stat().st_size if partial.exists() else 0)
+    if shutil.disk_usage(partial.parent).free < missing:
+        raise UserError(
+            f"{missing / 1e9:.1f} GB are needed in {partial.parent} for the images: "
+            "free some space, use a smaller image size, or another --home."
+        )
