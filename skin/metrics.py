@@ -1,0 +1,236 @@
+"""The headline metrics, each a function of weighted images, and their intervals by resampling lesions.
+
+A resample of the test images is a vector of weights (how often each image was drawn), so that one function gives a
+metric's value on the images themselves (weights of one) and on a thousand resamples at once. Where scikit-learn has
+the metric, the two agree on any integer weights; a class that a resample does not contain is left out of averages.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin.lesion import CODES, MALIGNANT
+
+N_RESAMPLES = 1000
+N_BINS = 15
+PRIMARY = "balanced_accuracy"
+"""The metric that decides which of two models is better, named before anyone looks."""
+
+_SEED = 20180814
+_CHUNK = 100
+
+Truth = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of METRICS.
+
+    `function` takes truth of shape (n_images,), probabilities of shape (n_images, 7) and weights of shape
+    (n_resamples, n_images), and returns values of shape (n_resamples,), NaN where a resample leaves it undefined.
+    """
+
+    label: str
+    help: str
+    function: Callable[[Truth, Floats, Floats], Floats]
+    higher_is_better: bool = True
+    needs_probabilities: bool = False
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95% interval; NaN where it is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Self:
+        """From what `bootstrap` returns for one statistic, of shape (1 + N_RESAMPLES,): percentiles of the resamples."""
+        resampled = values[1:][np.isfinite(values[1:])]
+        if np.isnan(values[0]) or not resampled.size:
+            return cls(float(values[0]), np.nan, np.nan)
+        low, high = np.percentile(resampled, [2.5, 97.5])
+        return cls(float(values[0]), float(low), float(high))
+
+
+def bootstrap(statistic: Callable[[Floats], Floats], lesion_ids: Sequence[str]) -> Floats:
+    """A statistic on the images themselves (first row) and on N_RESAMPLES resamples, of shape (1 + N_RESAMPLES, ...).
+
+    Whole lesions are drawn with replacement, because images of one lesion are no independent evidence (the cluster
+    bootstrap, Davison & Hinkley 1997, section 3.8). The draws depend on the lesions alone, so that the resamples of
+    two models on the same images are paired.
+    """
+    return np.concatenate([statistic(weights) for weights in _weights(lesion_ids)])
+
+
+def _weights(lesion_ids: Sequence[str]) -> Iterator[Floats]:
+    """Weights of one, then those of all resamples, a few at a time to bound the memory."""
+    lesions, lesion_of_image = np.unique(lesion_ids, return_inverse=True)
+    yield np.ones((1, len(lesion_of_image)))
+    rng = np.random.default_rng(_SEED)
+    for _ in range(N_RESAMPLES // _CHUNK):
+        draws = rng.integers(len(lesions), size=(_CHUNK, len(lesions)))
+        counts = np.stack([np.bincount(draw, minlength=len(lesions)) for draw in draws])
+        yield counts[:, lesion_of_image].astype(np.float64)
+
+
+def confusions(truth: Truth, predicted: Truth, weights: Floats) -> Floats:
+    """Weighted confusion matrices, of shape (n_resamples, 7, 7): rows are the truth, columns the prediction."""
+    cells = np.eye(len(CODES) ** 2)[truth * len(CODES) + predicted]
+    counts: Floats = weights @ cells
+    return counts.reshape(-1, len(CODES), len(CODES))
+
+
+def recalls(confusion: Floats) -> Floats:
+    """Recall of each class, of shape (..., 7); NaN for a class without images."""
+    return _ratio(_diagonal(confusion), confusion.sum(axis=-1))
+
+
+def precisions(confusion: Floats) -> Floats:
+    """Precision of each class, of shape (..., 7); NaN for a class that is never predicted."""
+    return _ratio(_diagonal(confusion), confusion.sum(axis=-2))
+
+
+def f1_scores(confusion: Floats) -> Floats:
+    """F1 of each class, of shape (..., 7); NaN for a class neither present nor predicted."""
+    return _ratio(2 * _diagonal(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
+
+
+def auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+    """Area under the ROC curve on each resample, of shape (n_resamples,); NaN where only one kind is present.
+
+    The Mann-Whitney statistic: the weighted share of pairs in which the positive scores higher, a tie counting half.
+    """
+    order = np.argsort(scores)
+    first_of_ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    ordered = weights[:, order]
+    positives = np.add.reduceat(ordered * positive[order], first_of_ties, axis=1)
+    negatives = np.add.reduceat(ordered * ~positive[order], first_of_ties, axis=1)
+    outscored = np.cumsum(negatives, axis=1) - negatives / 2
+    return _ratio((positives * outscored).sum(axis=1), positives.sum(axis=1) * negatives.sum(axis=1))
+
+
+def class_recalls(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Recall of each class where the most probable diagnosis is the prediction, of shape (n_resamples, 7)."""
+    return recalls(confusions(truth, probabilities.argmax(axis=1), weights))
+
+
+def class_f1_scores(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """F1 of each class where the most probable diagnosis is the prediction, of shape (n_resamples, 7)."""
+    return f1_scores(confusions(truth, probabilities.argmax(axis=1), weights))
+
+
+def class_aucs(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Area under each class's one-against-the-rest ROC curve, of shape (n_resamples, 7)."""
+    classes = range(len(CODES))
+    return np.stack([auc(truth == k, probabilities[:, k], weights) for k in classes], axis=1)
+
+
+def malignant_scores(probabilities: Floats) -> Floats:
+    """Probability that the lesion is malignant, P(mel) + P(bcc), of shape (n_images,)."""
+    scores: Floats = probabilities[:, MALIGNANT].sum(axis=1, dtype=np.float64)
+    return scores
+
+
+def is_malignant(truth: Truth) -> NDArray[np.bool_]:
+    """Whether each image shows a melanoma or a basal cell carcinoma, of shape (n_images,)."""
+    return np.isin(truth, MALIGNANT)
+
+
+def _accuracy(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return _ratio(weights @ (probabilities.argmax(axis=1) == truth), weights.sum(axis=1))
+
+
+def _balanced_accuracy(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return _mean(class_recalls(truth, probabilities, weights))
+
+
+def _macro_f1(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return _mean(class_f1_scores(truth, probabilities, weights))
+
+
+def _weighted_f1(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    confusion = confusions(truth, probabilities.argmax(axis=1), weights)
+    support = confusion.sum(axis=2)
+    return _ratio(np.nansum(f1_scores(confusion) * support, axis=1), support.sum(axis=1))
+
+
+def _macro_auc(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return _mean(class_aucs(truth, probabilities, weights))
+
+
+def _melanoma_sensitivity(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return class_recalls(truth, probabilities, weights)[:, CODES.index("mel")]
+
+
+def _malignant_auc(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return auc(is_malignant(truth), malignant_scores(probabilities), weights)
+
+
+def _expected_calibration_error(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    bins = np.eye(N_BINS)[confidence_bins(probabilities)]
+    gaps = (probabilities.argmax(axis=1) == truth) - probabilities.max(axis=1)
+    return _ratio(np.abs(weights @ (bins * gaps[:, None])).sum(axis=1), weights.sum(axis=1))
+
+
+def confidence_bins(probabilities: Floats) -> NDArray[np.int64]:
+    """Which of N_BINS equal-width bins (low, high] each image's highest probability lies in, of shape (n_images,)."""
+    inner_edges = np.linspace(0, 1, N_BINS + 1)[1:-1]
+    bins: NDArray[np.int64] = np.digitize(probabilities.max(axis=1), inner_edges, right=True)
+    return bins
+
+
+def _diagonal(confusion: Floats) -> Floats:
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """The quotient, NaN where nothing is counted."""
+    quotient: Floats = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
+    return quotient
+
+
+def _mean(by_class: Floats) -> Floats:
+    """Mean over the classes that are defined, of shape (n_resamples,)."""
+    return _ratio(np.nansum(by_class, axis=1), np.isfinite(by_class).sum(axis=1))
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("Accuracy", "Share of images whose most probable diagnosis is right.", _accuracy),
+    "balanced_accuracy": Metric(
+        "Balanced accuracy", "Mean recall of the diagnoses, each counting alike however rare.", _balanced_accuracy
+    ),
+    "macro_f1": Metric("Macro F1", "Mean F1 of the diagnoses, each counting alike.", _macro_f1),
+    "weighted_f1": Metric("Weighted F1", "Mean F1 of the diagnoses, weighted by their number of images.", _weighted_f1),
+    "macro_auc": Metric(
+        "Macro AUC",
+        "Mean area under the ROC curve of each diagnosis against the rest; 0.5 is chance.",
+        _macro_auc,
+        needs_probabilities=True,
+    ),
+    "melanoma_sensitivity": Metric(
+        "Melanoma sensitivity",
+        "Share of melanomas whose most probable diagnosis is melanoma.",
+        _melanoma_sensitivity,
+    ),
+    "malignant_auc": Metric(
+        "Malignant AUC",
+        "Area under the ROC curve of P(melanoma) + P(basal cell carcinoma) for malignant against the rest.",
+        _malignant_auc,
+        needs_probabilities=True,
+    ),
+    "ece": Metric(
+        "Calibration error",
+        "Mean gap between confidence and accuracy over 15 bins of confidence (Guo et al. 2017); lower is better.",
+        _expected_calibration_error,
+        higher_is_better=False,
+        needs_probabilities=True,
+    ),
+}

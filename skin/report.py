@@ -1,0 +1,343 @@
+"""What a model's predictions are worth: the evaluation of one part of a data set, saved and loaded."""
+
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin import metrics
+from skin.errors import UserError
+from skin.lesion import CODES, TAXONOMY, Diagnosis
+from skin.metrics import METRICS, Estimate, Floats
+from skin.run import write_atomically
+
+SET_MISSES = 10
+"""A prediction set may miss the true diagnosis of one image in so many."""
+MALIGNANT_MISSES = 20
+"""The operating point may miss one malignant image in so many (95% sensitivity)."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said of a part of a data set.
+
+    `truth` holds indices into TAXONOMY, of shape (n_images,); `probabilities` has shape (n_images, 7), rows summing
+    to 1. Raises UserError when they cannot be evaluated.
+    """
+
+    image_ids: tuple[str, ...]
+    lesion_ids: tuple[str, ...]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        complaint = _wrong_shapes(self) or _wrong_values(self)
+        if complaint:
+            raise UserError(f"These predictions cannot be evaluated: {complaint}.")
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Index of the most probable diagnosis of each image, of shape (n_images,)."""
+        indices: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return indices
+
+    @property
+    def are_labels(self) -> bool:
+        """Whether every prediction is a bare diagnosis, all probability on one class."""
+        return bool((self.probabilities.max(axis=1) == 1).all())
+
+
+def _wrong_shapes(predictions: Predictions) -> str | None:
+    n = len(predictions.image_ids)
+    if n == 0:
+        return "there is no image"
+    if len(predictions.lesion_ids) != n or predictions.truth.shape != (n,):
+        return "each image needs one lesion and one true diagnosis"
+    if predictions.probabilities.shape != (n, len(CODES)):
+        return f"each image needs {len(CODES)} probabilities"
+    return None
+
+
+def _wrong_values(predictions: Predictions) -> str | None:
+    if len(set(predictions.image_ids)) < len(predictions.image_ids):
+        return "an image occurs twice"
+    if not np.isin(predictions.truth, range(len(CODES))).all():
+        return f"a true diagnosis is none of {', '.join(CODES)}"
+    sums = predictions.probabilities.sum(axis=1, dtype=np.float64)
+    if not ((predictions.probabilities >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
+        return "the probabilities of an image must be at least 0 and sum to 1"
+    return None
+
+
+def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
+    """Write the predictions of named parts ("validation", "test") to an npz file, atomically."""
+    arrays = {f"{part}.{name}": value for part, p in parts.items() for name, value in vars(p).items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_predictions(path: Path) -> dict[str, Predictions]:
+    """What `save_predictions` wrote. Raises UserError when the file is missing or damaged."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            parts = dict.fromkeys(name.split(".")[0] for name in arrays.files)
+            return {part: _predictions(arrays, part) for part in parts}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UserError) as error:
+        raise UserError(f"{path} holds no predictions ({error}): evaluate the run again.") from error
+
+
+def _predictions(arrays: Mapping[str, NDArray[Any]], part: str) -> Predictions:
+    return Predictions(
+        image_ids=tuple(arrays[f"{part}.image_ids"].tolist()),
+        lesion_ids=tuple(arrays[f"{part}.lesion_ids"].tolist()),
+        truth=arrays[f"{part}.truth"],
+        probabilities=arrays[f"{part}.probabilities"],
+    )
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """How well one diagnosis is recognised; NaN where a value is undefined, intervals from resampling lesions."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    auc: float
+    recall_low: float
+    recall_high: float
+    f1_low: float
+    f1_high: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What is chosen on the validation part, and never on the part that it is judged by.
+
+    `malignant` is the least P(mel) + P(bcc) at which a lesion is called malignant; `diagnoses` holds the least
+    probability at which each diagnosis enters the prediction set.
+    """
+
+    malignant: float
+    diagnoses: dict[str, float]
+
+    def prediction_sets(self, probabilities: Floats) -> NDArray[np.bool_]:
+        """Which diagnoses cannot be ruled out, of shape (n_images, 7); the most probable one always stays."""
+        least = np.array([self.diagnoses[code] for code in CODES])
+        most_probable: NDArray[np.bool_] = probabilities == probabilities.max(axis=1, keepdims=True)
+        return (probabilities >= least) | most_probable
+
+
+def choose_thresholds(validation: Predictions) -> Thresholds:
+    """Thresholds that keep the promised share of the validation part.
+
+    Class-conditional split-conformal sets: 90% of the images of each diagnosis have it in their set (Sadinle, Lei &
+    Wasserman 2019, "Least ambiguous set-valued classifiers"; finite-sample rank of Angelopoulos & Bates 2021).
+    """
+    truth, probabilities = validation.truth, validation.probabilities
+    malignant = metrics.malignant_scores(probabilities)[metrics.is_malignant(truth)]
+    by_class = {code: probabilities[truth == k, k] for k, code in enumerate(CODES)}
+    return Thresholds(
+        malignant=_least_kept(malignant, MALIGNANT_MISSES),
+        diagnoses={code: _least_kept(scores, SET_MISSES) for code, scores in by_class.items()},
+    )
+
+
+def _least_kept(scores: Floats, one_in: int) -> float:
+    """The highest threshold that loses at most one exchangeable score in `one_in`; 0 where too few are known."""
+    rank = (len(scores) + 1) // one_in
+    return float(np.sort(scores)[rank - 1]) if rank else 0.0
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What thresholds chosen on the validation part achieve on this one; NaN where undefined.
+
+    Sensitivity and specificity of malignant against the rest; `coverage` is the share of images whose prediction set
+    holds the truth, `set_size` the mean number of diagnoses in it.
+    """
+
+    thresholds: Thresholds
+    sensitivity: float
+    specificity: float
+    coverage: float
+    set_size: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
+
+    `confusion` has shape (7, 7): rows are the truth, columns the prediction. `best` and `challenging` are sentences.
+    """
+
+    n: int
+    n_lesions: int
+    headline: dict[str, Estimate]
+    per_class: dict[str, ClassReport]
+    confusion: tuple[tuple[int, ...], ...]
+    best: str
+    challenging: str
+    operating_point: OperatingPoint | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined."""
+        values = to_plain(self)
+        return {"n": values.pop("n"), "n_lesions": values.pop("n_lesions"), **values.pop("headline"), **values}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The report that `to_dict` wrote. Raises KeyError or TypeError when something is missing."""
+        point = values["operating_point"]
+        return cls(
+            n=values["n"],
+            n_lesions=values["n_lesions"],
+            headline={name: Estimate(**_nan_for_null(values[name])) for name in METRICS},
+            per_class={code: ClassReport(**_nan_for_null(values["per_class"][code])) for code in CODES},
+            confusion=tuple(tuple(row) for row in values["confusion"]),
+            best=values["best"],
+            challenging=values["challenging"],
+            operating_point=point and _operating_point(point),
+        )
+
+
+def _operating_point(values: Mapping[str, Any]) -> OperatingPoint:
+    return OperatingPoint(**{**_nan_for_null(values), "thresholds": Thresholds(**values["thresholds"])})
+
+
+def _nan_for_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: np.nan if value is None else value for key, value in values.items()}
+
+
+def to_plain(record: Any) -> Any:
+    """A record as JSON has it: dictionaries and lists, and null for an undefined number."""
+    if dataclasses.is_dataclass(record):
+        return to_plain(vars(record))
+    if isinstance(record, dict):
+        return {key: to_plain(value) for key, value in record.items()}
+    if isinstance(record, tuple):
+        return [to_plain(value) for value in record]
+    return None if isinstance(record, float) and np.isnan(record) else record
+
+
+def evaluate(predictions: Predictions, thresholds: Thresholds | None = None) -> Report:
+    """Judge the predictions; with thresholds from the validation part, the operating point too.
+
+    Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined.
+    """
+    (confusion,) = metrics.confusions(predictions.truth, predictions.predicted, np.ones((1, len(predictions.truth))))
+    per_class = _per_class(predictions, confusion)
+    return Report(
+        n=len(predictions.image_ids),
+        n_lesions=len(set(predictions.lesion_ids)),
+        headline={name: Estimate.of(values) for name, values in headline_values(predictions).items()},
+        per_class=per_class,
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        best=_best(per_class),
+        challenging=_challenging(per_class, confusion),
+        operating_point=None if thresholds is None else _judge(thresholds, predictions),
+    )
+
+
+def evaluate_parts(parts: Mapping[str, Predictions]) -> dict[str, Report]:
+    """The report of each part, thresholds being chosen on the part "validation" where there is one."""
+    thresholds = choose_thresholds(parts["validation"]) if "validation" in parts else None
+    return {part: evaluate(predictions, thresholds) for part, predictions in parts.items()}
+
+
+def headline_values(predictions: Predictions) -> dict[str, Floats]:
+    """Each metric on the images and on all resamples of lesions, of shape (1 + N_RESAMPLES,)."""
+    undefined = np.full(1 + metrics.N_RESAMPLES, np.nan)
+    return {
+        name: undefined
+        if metric.needs_probabilities and predictions.are_labels
+        else resampled(predictions, metric.function)
+        for name, metric in METRICS.items()
+    }
+
+
+def resampled(predictions: Predictions, function: Callable[..., Floats]) -> Floats:
+    """A function of truth, probabilities and weights on the images and all resamples, of shape (1 + N_RESAMPLES, …)."""
+    return metrics.bootstrap(partial(function, predictions.truth, predictions.probabilities), predictions.lesion_ids)
+
+
+def _per_class(predictions: Predictions, confusion: Floats) -> dict[str, ClassReport]:
+    recalls = [Estimate.of(values) for values in resampled(predictions, metrics.class_recalls).T]
+    f1_scores = [Estimate.of(values) for values in resampled(predictions, metrics.class_f1_scores).T]
+    aucs = metrics.class_aucs(predictions.truth, predictions.probabilities, np.ones((1, len(predictions.truth))))[0]
+    return {
+        code: ClassReport(
+            precision=float(metrics.precisions(confusion)[k]),
+            recall=recalls[k].value,
+            f1=f1_scores[k].value,
+            support=int(confusion[k].sum()),
+            auc=np.nan if predictions.are_labels else float(aucs[k]),
+            recall_low=recalls[k].low,
+            recall_high=recalls[k].high,
+            f1_low=f1_scores[k].low,
+            f1_high=f1_scores[k].high,
+        )
+        for k, code in enumerate(CODES)
+    }
+
+
+def _judge(thresholds: Thresholds, predictions: Predictions) -> OperatingPoint:
+    called = metrics.malignant_scores(predictions.probabilities) >= thresholds.malignant
+    malignant = metrics.is_malignant(predictions.truth)
+    sets = thresholds.prediction_sets(predictions.probabilities)
+    return OperatingPoint(
+        thresholds=thresholds,
+        sensitivity=_share(called[malignant]),
+        specificity=_share(~called[~malignant]),
+        coverage=_share(sets[np.arange(len(sets)), predictions.truth]),
+        set_size=float(sets.sum(axis=1).mean()),
+    )
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if flags.size else np.nan
+
+
+def _best(per_class: Mapping[str, ClassReport]) -> str:
+    diagnosis = max(_present(per_class), key=lambda diagnosis: per_class[diagnosis.code].f1)
+    return f"{diagnosis.name} is recognised best: {_in_words(per_class[diagnosis.code])}."
+
+
+def _challenging(per_class: Mapping[str, ClassReport], confusion: Floats) -> str:
+    diagnosis = min(_present(per_class), key=lambda diagnosis: per_class[diagnosis.code].f1)
+    row = confusion[CODES.index(diagnosis.code)].copy()
+    row[CODES.index(diagnosis.code)] = 0
+    taken_for = f", most often taken for {TAXONOMY[row.argmax()].name} ({row.max():.0f})" if row.any() else ""
+    return f"{diagnosis.name} is the most challenging: {_in_words(per_class[diagnosis.code])}{taken_for}."
+
+
+def _present(per_class: Mapping[str, ClassReport]) -> list[Diagnosis]:
+    return [diagnosis for diagnosis in TAXONOMY if per_class[diagnosis.code].support]
+
+
+def _in_words(report: ClassReport) -> str:
+    images = "its only image" if report.support == 1 else f"its {report.support:,} images"
+    return f"F1 {report.f1:.2f}, {report.recall:.0%} of {images} found"
+
+
+def save_report(path: Path, parts: Mapping[str, Report]) -> None:
+    """Write the reports of named parts ("validation", "test") as JSON, atomically."""
+    content = {part: report.to_dict() for part, report in parts.items()}
+    write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode())
+
+
+def load_report(path: Path) -> dict[str, Report]:
+    """What `save_report` wrote. Raises UserError when the file is missing or damaged."""
+    try:
+        return {part: Report.from_dict(values) for part, values in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} holds no report ({error}): evaluate the run again.") from error

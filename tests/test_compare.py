@@ -1,0 +1,132 @@
+"""Comparing two models in pairs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from skin.compare import compare, mcnemar
+from skin.errors import UserError
+from skin.lesion import CODES
+from skin.metrics import METRICS
+from skin.report import Predictions, evaluate
+
+
+def simulated(skill: float, seed: int, n: int = 600) -> Predictions:
+    """A model that is right on about a share `skill` of the same images."""
+    truth = np.random.default_rng(0).integers(7, size=n)
+    rng = np.random.default_rng(seed)
+    predicted = np.where(rng.random(n) < skill, truth, (truth + 1) % 7)
+    probabilities = (0.4 * np.eye(7)[predicted] + 0.6 / 7).astype(np.float32)
+    return Predictions(
+        tuple(f"image{i}" for i in range(n)), tuple(f"lesion{i // 2}" for i in range(n)), truth, probabilities
+    )
+
+
+A, B = simulated(0.6, seed=1), simulated(0.8, seed=2)
+
+
+def test_differences_are_b_minus_a() -> None:
+    comparison = compare(A, B, ("a", "b"))
+    reports = evaluate(A), evaluate(B)
+    assert list(comparison.difference) == list(METRICS)
+    for name, estimate in comparison.difference.items():
+        assert estimate.value == pytest.approx(reports[1].headline[name].value - reports[0].headline[name].value)
+        assert estimate.low < estimate.value < estimate.high
+    for code, estimate in comparison.per_class_f1.items():
+        assert estimate.value == pytest.approx(reports[1].per_class[code].f1 - reports[0].per_class[code].f1)
+
+
+def test_a_better_model_is_called_better_in_either_order() -> None:
+    assert compare(A, B, ("weak", "strong")).verdict.startswith(
+        "strong is better than weak on 600 images of 300 lesions"
+    )
+    assert compare(B, A, ("strong", "weak")).verdict.startswith(
+        "strong is better than weak on 600 images of 300 lesions"
+    )
+
+
+def test_the_verdict_gives_the_number_and_its_interval() -> None:
+    comparison = compare(B, A, ("strong", "weak"))
+    difference = comparison.difference["balanced_accuracy"]
+    assert f"balanced accuracy {-100 * difference.value:.1f} points higher" in comparison.verdict
+    assert f"(95% interval {-100 * difference.high:.1f} to {-100 * difference.low:.1f})" in comparison.verdict
+
+
+def test_alike_models_cannot_be_told_apart() -> None:
+    verdict = compare(A, simulated(0.6, seed=3), ("one", "other")).verdict
+    assert verdict.startswith("one and other cannot be told apart on 600 images of 300 lesions")
+
+
+def test_a_model_does_not_differ_from_itself() -> None:
+    comparison = compare(A, A, ("a", "a"))
+    assert {estimate.value for estimate in comparison.difference.values()} == {0.0}
+    assert {estimate.high for estimate in comparison.difference.values()} == {0.0}
+    assert comparison.mcnemar_p == 1
+    assert comparison.only_a == comparison.only_b == ()
+
+
+def test_pairing_narrows_the_interval() -> None:
+    """Models that mostly err together differ by less noise than models that err apart."""
+    probabilities = A.probabilities.copy()
+    probabilities[:40] = B.probabilities[:40]
+    together = compare(A, dataclasses.replace(A, probabilities=probabilities), ("a", "b")).difference["accuracy"]
+    apart = compare(A, simulated(0.6, seed=3), ("a", "b")).difference["accuracy"]
+    assert together.high - together.low < 0.6 * (apart.high - apart.low)
+
+
+def test_images_that_one_model_alone_gets_right() -> None:
+    comparison = compare(A, B, ("a", "b"))
+    right_a, right_b = A.predicted == A.truth, B.predicted == B.truth
+    assert comparison.only_a == tuple(f"image{i}" for i in np.flatnonzero(right_a & ~right_b))
+    assert comparison.only_b == tuple(f"image{i}" for i in np.flatnonzero(~right_a & right_b))
+    assert comparison.mcnemar_p == mcnemar(len(comparison.only_a), len(comparison.only_b)) < 0.001
+
+
+def test_mcnemar_is_the_exact_binomial_test() -> None:
+    assert mcnemar(3, 11) == pytest.approx(binomtest(11, 14).pvalue)
+    assert mcnemar(3, 11) == pytest.approx(0.0574, abs=1e-4)
+    assert mcnemar(0, 0) == 1
+
+
+def test_the_order_of_the_images_does_not_matter() -> None:
+    order = np.random.default_rng(0).permutation(len(B.truth))
+    shuffled = Predictions(
+        tuple(B.image_ids[i] for i in order),
+        tuple(B.lesion_ids[i] for i in order),
+        B.truth[order],
+        B.probabilities[order],
+    )
+    assert compare(A, shuffled, ("a", "b")) == compare(A, B, ("a", "b"))
+
+
+def test_other_images_are_refused() -> None:
+    others = dataclasses.replace(B, image_ids=("new", *B.image_ids[1:]))
+    with pytest.raises(UserError, match=r"test sets differ \(600 and 600 images, 599 in both"):
+        compare(A, others, ("a", "b"))
+    fewer = Predictions(B.image_ids[:9], B.lesion_ids[:9], B.truth[:9], B.probabilities[:9])
+    with pytest.raises(UserError, match="test sets differ"):
+        compare(A, fewer, ("a", "b"))
+
+
+def test_other_diagnoses_are_refused() -> None:
+    with pytest.raises(UserError, match="true diagnosis of 1 test images differs"):
+        compare(A, dataclasses.replace(B, truth=np.array([(B.truth[0] + 1) % 7, *B.truth[1:]])), ("a", "b"))
+
+
+def test_as_json_it_has_the_documented_keys() -> None:
+    comparison = compare(A, B, ("first", "second")).to_dict()
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+    assert (comparison["a"], comparison["b"]) == ("first", "second")
+    assert {"difference", "mcnemar_p", "verdict", "n", "n_lesions"} <= set(comparison)
+    assert set(comparison["difference"]["accuracy"]) == {"value", "low", "high"}
+    assert set(comparison["per_class_f1"]) == set(CODES)
+
+
+def test_what_only_some_models_have_stays_undefined() -> None:
+    bare = dataclasses.replace(B, probabilities=np.eye(7, dtype=np.float32)[B.predicted])
+    difference = compare(A, bare, ("a", "b")).to_dict()["difference"]
+    assert difference["ece"] == {"value": None, "low": None, "high": None}
+    assert difference["accuracy"]["value"] > 0

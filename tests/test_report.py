@@ -1,0 +1,198 @@
+"""Evaluating predictions, and keeping what came out."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from skin.errors import UserError
+from skin.lesion import CODES
+from skin.metrics import METRICS
+from skin.report import (
+    Predictions,
+    choose_thresholds,
+    evaluate,
+    evaluate_parts,
+    load_predictions,
+    load_report,
+    save_predictions,
+    save_report,
+)
+
+
+def simulated(n: int = 400, seed: int = 0, skill: float = 1.0) -> Predictions:
+    """Predictions of a model of some skill on `n` images, two of each lesion."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.concatenate([np.arange(7), rng.integers(7, size=n // 2 - 7)]), 2)
+    probabilities = rng.dirichlet(np.ones(7), n) + skill * rng.random((n, 1)) * np.eye(7)[truth]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return Predictions(
+        image_ids=tuple(f"image{i}" for i in range(n)),
+        lesion_ids=tuple(f"lesion{i // 2}" for i in range(n)),
+        truth=truth,
+        probabilities=probabilities.astype(np.float32),
+    )
+
+
+def labels(truth: list[int], predicted: list[int]) -> Predictions:
+    """Bare diagnoses of as many lesions of one image."""
+    ids = tuple(str(i) for i in range(len(truth)))
+    return Predictions(ids, ids, np.array(truth), np.eye(7, dtype=np.float32)[predicted])
+
+
+def test_report_counts_and_names() -> None:
+    report = evaluate(simulated())
+    assert (report.n, report.n_lesions) == (400, 200)
+    assert list(report.headline) == list(METRICS)
+    assert list(report.per_class) == list(CODES)
+    assert np.sum(report.confusion) == 400
+    for estimate in report.headline.values():
+        assert estimate.low < estimate.value < estimate.high
+
+
+def test_report_tells_each_diagnosis() -> None:
+    report = evaluate(labels([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 5]))
+    assert report.confusion[0][:2] == (2, 1)
+    akiec, bcc, df = (report.per_class[code] for code in ("akiec", "bcc", "df"))
+    assert (akiec.precision, akiec.recall, akiec.f1, akiec.support) == (1, pytest.approx(2 / 3), pytest.approx(0.8), 3)
+    assert akiec.recall_low < akiec.recall < akiec.recall_high
+    assert bcc.f1 == pytest.approx(2 / 3)
+    assert df.support == 0
+    assert np.isnan(df.recall)
+
+
+def test_best_and_challenging_in_words() -> None:
+    report = evaluate(labels([0, 0, 0, 0, 4, 4, 4, 4, 3], [0, 0, 0, 0, 5, 5, 1, 4, 3]))
+    assert (
+        report.best
+        == "Actinic keratosis / intraepithelial carcinoma is recognised best: F1 1.00, 100% of its 4 images found."
+    )
+    assert (
+        report.challenging == "Melanoma is the most challenging: F1 0.40, 25% of its 4 images found, "
+        "most often taken for Melanocytic nevus (2)."
+    )
+
+
+def test_bare_diagnoses_have_no_ranking() -> None:
+    report = evaluate(labels([0, 1, 4, 5, 5], [0, 4, 4, 5, 5]))
+    assert report.headline["accuracy"].value == pytest.approx(0.8)
+    for name, metric in METRICS.items():
+        assert np.isnan(report.headline[name].value) == metric.needs_probabilities
+    assert np.isnan(report.per_class["mel"].auc)
+
+
+def test_thresholds_keep_what_they_promise_on_other_images() -> None:
+    thresholds = choose_thresholds(simulated(2000, seed=1))
+    test = simulated(2000, seed=2)
+    sets = thresholds.prediction_sets(test.probabilities)
+    for k in range(7):
+        assert sets[test.truth == k, k].mean() == pytest.approx(0.9, abs=0.07)
+    point = evaluate(test, thresholds).operating_point
+    assert point is not None
+    assert point.coverage == pytest.approx(0.9, abs=0.03)
+    assert point.sensitivity == pytest.approx(0.95, abs=0.03)
+    assert 0 < point.specificity < 1
+    assert 1 < point.set_size < 7
+
+
+def test_too_few_images_of_a_class_never_rule_it_out() -> None:
+    thresholds = choose_thresholds(labels([5] * 20, [5] * 20))
+    assert thresholds.diagnoses["mel"] == 0
+    assert thresholds.diagnoses["nv"] == 1
+    assert thresholds.malignant == 0
+
+
+def test_prediction_set_is_never_empty() -> None:
+    thresholds = choose_thresholds(labels(list(range(7)) * 10, list(range(7)) * 10))
+    sets = thresholds.prediction_sets(np.array([[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]))
+    assert sets.tolist() == [[True] + [False] * 6]
+
+
+def test_parts_share_the_thresholds_of_validation() -> None:
+    parts = {"validation": simulated(seed=3), "test": simulated(seed=4)}
+    reports = evaluate_parts(parts)
+    points = [report.operating_point for report in reports.values()]
+    assert [point and point.thresholds for point in points] == [choose_thresholds(parts["validation"])] * 2
+    assert evaluate_parts({"test": parts["test"]})["test"].operating_point is None
+
+
+def test_report_as_json_has_the_documented_keys(tmp_path: Path) -> None:
+    save_report(tmp_path / "report.json", evaluate_parts({"validation": simulated(), "test": labels([0], [0])}))
+    content = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+    assert {"n", "per_class", "confusion", *METRICS} <= set(content["test"])
+    assert set(content["test"]["accuracy"]) == {"value", "low", "high"}
+    assert content["test"]["melanoma_sensitivity"] == {"value": None, "low": None, "high": None}
+    assert set(content["test"]["per_class"]) == set(CODES)
+
+
+def test_report_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    reports = evaluate_parts({"validation": simulated(seed=5), "test": simulated(seed=6)})
+    save_report(tmp_path / "report.json", reports)
+    assert load_report(tmp_path / "report.json") == reports
+
+
+def test_undefined_values_are_loaded_as_undefined(tmp_path: Path) -> None:
+    save_report(tmp_path / "report.json", {"test": evaluate(labels([0], [0]))})
+    report = load_report(tmp_path / "report.json")["test"]
+    assert np.isnan(report.headline["melanoma_sensitivity"].low)
+    assert np.isnan(report.per_class["mel"].recall)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"test": {}}', '{"test": 1}', "\xff"])
+def test_a_damaged_report_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "report.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match="holds no report"):
+        load_report(tmp_path / "report.json")
+
+
+def test_predictions_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
+    saved = {"validation": simulated(20), "test": simulated(30, seed=1)}
+    save_predictions(tmp_path / "predictions.npz", saved)
+    loaded = load_predictions(tmp_path / "predictions.npz")
+    assert list(loaded) == ["validation", "test"]
+    assert loaded["test"].image_ids == saved["test"].image_ids
+    assert loaded["test"].lesion_ids == saved["test"].lesion_ids
+    assert (loaded["test"].truth == saved["test"].truth).all()
+    assert (loaded["test"].probabilities == saved["test"].probabilities).all()
+
+
+def test_damaged_or_missing_predictions_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.npz"
+    with pytest.raises(UserError, match="holds no predictions"):
+        load_predictions(path)
+    save_predictions(path, {"test": simulated(20)})
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match="holds no predictions"):
+        load_predictions(path)
+    np.savez(path, **{"test.truth": np.array([{}], dtype=object)})
+    with pytest.raises(UserError, match="holds no predictions"):
+        load_predictions(path)
+
+
+GOOD = labels([0, 1], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"image_ids": ("a", "a")}, "occurs twice"),
+        ({"image_ids": ("a",)}, "one lesion and one true diagnosis"),
+        ({"lesion_ids": ("a",)}, "one lesion and one true diagnosis"),
+        ({"truth": np.array([0, 7])}, "none of akiec"),
+        ({"probabilities": np.ones((2, 3), np.float32)}, "needs 7 probabilities"),
+        ({"probabilities": np.ones((2, 7), np.float32)}, "sum to 1"),
+        ({"probabilities": np.full((2, 7), np.nan, np.float32)}, "sum to 1"),
+        ({"probabilities": 2 * np.eye(7, dtype=np.float32)[:2] - 1 / 7}, "at least 0"),
+    ],
+)
+def test_impossible_predictions_are_refused(changes: dict[str, NDArray[np.float32]], complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        dataclasses.replace(GOOD, **changes)
+
+
+def test_no_image_at_all_is_refused() -> None:
+    with pytest.raises(UserError, match="no image"):
+        Predictions((), (), np.zeros(0, np.int64), np.zeros((0, 7), np.float32))
