@@ -1,0 +1,415 @@
+"""The command line: everything the app does, and the facts as JSON for scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from skin import jobs
+from skin import run as runs
+from skin.compare import Comparison
+from skin.compare import compare as compare_predictions
+from skin.config import PRESETS, TrainConfig
+from skin.data import datasets, splits
+from skin.errors import UsageError, UserError
+from skin.lesion import CODES
+from skin.metrics import METRICS
+from skin.patient import Patient
+from skin.predict import Prediction, Predictor, default_run
+from skin.progress import console
+from skin.report import Report, choose_thresholds, load_predictions, load_report
+from skin.report import evaluate as evaluate_predictions
+from skin.run import Run, State
+from skin.workspace import Workspace
+
+app = typer.Typer(
+    help="Train, compare and explain skin-lesion classifiers on HAM10000. For research and education, never for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Home = Annotated[
+    Path | None, typer.Option(help="Folder of runs and caches; default: SKIN_HOME, else the project folder.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of a run folder.")]
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command whose user errors end in one sentence and an exit code."""
+
+    @app.command(function.__name__.removeprefix("list_"))
+    @wraps(function)
+    def command(*args: Any, **options: Any) -> None:
+        try:
+            function(*args, **options)
+        except UserError as error:
+            typer.secho(f"Error: {error}", err=True, fg="red")
+            raise typer.Exit(error.exit_code) from None
+
+    return command
+
+
+@_command
+def data(
+    dataset: Annotated[str, typer.Argument(help="demo, kaggle, or a folder in Kaggle's layout.")] = "demo",
+    seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 42,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Describe a data set: counts, what is missing or was left out, the splits and what they leak."""
+    loaded = datasets.load(dataset, Workspace.locate(home), console)
+    facts = _data_facts(loaded, seed)
+    if as_json:
+        _print_json(facts)
+        return
+    print(f"{loaded.title}: {facts['images']} images of {facts['lesions']} lesions")
+    _print_table(["diagnosis", "images"], [[code, count] for code, count in facts["diagnoses"].items()])
+    print("missing:", ", ".join(f"{field} {count}" for field, count in facts["missing"].items()))
+    for finding in loaded.findings():
+        print(finding)
+    _print_table(
+        ["split", "train", "validation", "test", "test images whose lesion is in train"],
+        [[name, *split.values()] for name, split in facts["splits"].items()],
+    )
+
+
+def _data_facts(dataset: datasets.Dataset, seed: int) -> dict[str, Any]:
+    frame = dataset.frame()
+    return {
+        "dataset": dataset.title,
+        "synthetic": dataset.synthetic,
+        "images": len(frame),
+        "lesions": int(frame["lesion_id"].nunique()),
+        "diagnoses": {code: int((frame["diagnosis"] == code).sum()) for code in CODES},
+        "missing": {
+            "age": int(frame["age"].isna().sum()),
+            "sex": int((frame["sex"] == "unknown").sum()),
+            "site": int((frame["site"] == "unknown").sum()),
+        },
+        "dropped": [dataclasses.asdict(dropped) for dropped in dataset.dropped],
+        "notes": list(dataset.notes),
+        "splits": {name: _split_facts(dataset, name, seed) for name in splits.SPLITTERS},
+    }
+
+
+def _split_facts(dataset: datasets.Dataset, method: str, seed: int) -> dict[str, int]:
+    split = splits.SPLITTERS[method](dataset.images, seed)
+    sizes = {part: len(image_ids) for part, image_ids in split.parts.items()}
+    return {**sizes, "shared_test_images": splits.audit(split, dataset.images).shared_test_images}
+
+
+@_command
+def train(
+    dataset: Annotated[str | None, typer.Option(help="demo, kaggle, or a folder in Kaggle's layout.")] = None,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "standard",
+    model: Annotated[str, typer.Option(help="image, multimodal, or both one after the other.")] = "both",
+    backbone: Annotated[str | None, typer.Option(help="The pretrained network.")] = None,
+    weights: Annotated[str | None, typer.Option(help="imagenet, none, or a weights file.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run; with both models, their names begin with it.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; may be repeated.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Train one model, or both under one recipe, in two stages; then report, and compare the two."""
+    workspace = Workspace.locate(home)
+    fields = _settings(settings or [])
+    given = {"dataset": dataset, "backbone": backbone, "weights": weights}
+    fields |= {key: value for key, value in given.items() if value is not None}
+    models = ("image", "multimodal") if model == "both" else (model,)
+    configs = {kind: TrainConfig.from_preset(preset, **fields, model=kind) for kind in models}
+    base = name or runs.free_name(workspace, f"{Path(str(configs[models[0]].dataset)).name}-{preset}")
+    created = [
+        Run.create(workspace, f"{base}-{kind}" if len(models) > 1 else base, config) for kind, config in configs.items()
+    ]
+    for run in created:
+        jobs.claim(run)
+    for run in created:
+        _train(run, workspace)
+    if len(created) == 2:
+        _show_comparison(_compare(created[0], created[1]))
+
+
+def _settings(settings: list[str]) -> dict[str, object]:
+    pairs = [setting.partition("=") for setting in settings]
+    if wrong := [field for field, equals, _ in pairs if not equals]:
+        raise UsageError(f"--set wants FIELD=VALUE, not {wrong[0]!r}.")
+    return {field: value for field, _, value in pairs}
+
+
+def _train(run: Run, workspace: Workspace) -> None:
+    """Wait until no other run trains, train this one to its end, and show its report."""
+    jobs.wait_for_turn(run, workspace)
+    os.environ.setdefault("KERAS_HOME", str(workspace.cache / "keras"))
+    from skin.train import train as train_run  # Keras takes seconds to load, and waiting needs none of it
+
+    train_run(run, workspace, console)
+    if run.status().state is State.STOPPED:
+        raise typer.Exit(1)
+    _show_report(f"{run.name}, test", load_report(run.report_path)["test"])
+
+
+@_command
+def resume(run: RunName, home: Home = None) -> None:
+    """Go on with a run that was stopped or interrupted, or that failed."""
+    workspace = Workspace.locate(home)
+    found = runs.get(workspace, run)
+    if found.status().state is State.FINISHED:
+        raise UserError(f"Run {found.name!r} is finished: start a new one to train longer.")
+    jobs.claim(found)
+    _train(found, workspace)
+
+
+@_command
+def stop(run: RunName, home: Home = None) -> None:
+    """Stop a training run; every finished epoch is kept, and `resume` goes on."""
+    found = runs.get(Workspace.locate(home), run)
+    jobs.stop(found)
+    print(f"{found.name}: {found.status().state}")
+
+
+@_command
+def list_runs(as_json: AsJson = False, home: Home = None) -> None:
+    """List the runs, what they do and what they achieved."""
+    facts = [_run_facts(run) for run in runs.list_runs(Workspace.locate(home))]
+    if as_json:
+        _print_json(facts)
+        return
+    if not facts:
+        print("No runs yet: `python -m skin train --dataset demo --preset demo` trains two in minutes.")
+        return
+    columns = ["name", "state", "model", "backbone", "image_size", "split", "dataset", "epochs", "accuracy"]
+    _print_table(columns, [[_text(row.get(column)) for column in columns] for row in facts])
+
+
+def _run_facts(run: Run) -> dict[str, Any]:
+    try:
+        status = run.status()
+        facts = {"name": run.name, "state": status.state, "message": status.message, **dataclasses.asdict(run.config)}
+        facts["epochs"] = len(run.history())
+        if status.state is State.FINISHED:
+            facts["accuracy"] = load_report(run.report_path)["test"].headline["accuracy"].value
+    except UserError as error:
+        return {"name": run.name, "state": "damaged", "message": str(error)}
+    return facts
+
+
+@_command
+def evaluate(
+    run: RunName,
+    dataset: Annotated[str | None, typer.Option(help="Predict the images of this data set anew.")] = None,
+    part: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Report how well a run does, from its saved predictions or, with --dataset, from the images.
+
+    Of a data set that the run was trained on only the asked part counts; of one that it never saw, every image.
+    """
+    workspace = Workspace.locate(home)
+    found = runs.get(workspace, run)
+    if part not in ("test", "validation"):
+        raise UsageError(f"The part must be test or validation, not {part!r}.")
+    report = (
+        load_report(found.report_path)[part] if dataset is None else _evaluate_anew(found, dataset, part, workspace)
+    )
+    if as_json:
+        _print_json({"run": found.name, "part": part, **_report_facts(report)})
+    else:
+        _show_report(f"{found.name}, {part}", report)
+
+
+def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Report:
+    dataset = datasets.load(name, workspace, console)
+    parts = splits.Split.load(run.split_path).parts
+    known = {image_id for image_ids in parts.values() for image_id in image_ids}
+    wanted = set(parts[part])
+    if known.isdisjoint(image.image_id for image in dataset.images):
+        wanted = {image.image_id for image in dataset.images}
+    rows = np.array([row for row, image in enumerate(dataset.images) if image.image_id in wanted], np.int64)
+    if not len(rows):
+        raise UserError(
+            f"{dataset.title} has none of the {part} images of {run.name}: give the data set it was trained on."
+        )
+    predictions = Predictor(run).predict_dataset(dataset, rows, workspace, console)
+    return evaluate_predictions(predictions, choose_thresholds(load_predictions(run.predictions_path)["validation"]))
+
+
+def _report_facts(report: Report) -> dict[str, Any]:
+    facts = report.to_dict()
+    return {"n": facts["n"], **facts.pop("headline"), **facts}
+
+
+def _show_report(title: str, report: Report) -> None:
+    print(f"{title}: {report.n} images of {report.n_lesions} lesions (95% intervals, resampling lesions)")
+    _print_table(
+        ["metric", "value", "low", "high"],
+        [
+            [METRICS[name].label, *map(_text, dataclasses.astuple(estimate))]
+            for name, estimate in report.headline.items()
+        ],
+    )
+    _print_table(
+        ["diagnosis", "precision", "recall", "f1", "auc", "images"],
+        [
+            [code, *map(_text, (row.precision, row.recall, row.f1, row.auc)), row.support]
+            for code, row in report.per_class.items()
+        ],
+    )
+    print(report.best)
+    print(report.challenging)
+
+
+@_command
+def compare(
+    a: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare with.")],
+    b: Annotated[str, typer.Argument(metavar="RUN", help="The run whose gain or loss is told.")],
+    part: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Compare two runs on the same images: paired differences, McNemar's exact test, a verdict."""
+    workspace = Workspace.locate(home)
+    if part not in ("test", "validation"):
+        raise UsageError(f"The part must be test or validation, not {part!r}.")
+    comparison = _compare(runs.get(workspace, a), runs.get(workspace, b), part)
+    if as_json:
+        _print_json(comparison.to_dict())
+    else:
+        _show_comparison(comparison)
+
+
+def _compare(a: Run, b: Run, part: str = "test") -> Comparison:
+    first, second = (load_predictions(run.predictions_path)[part] for run in (a, b))
+    return compare_predictions(first, second, (a.name, b.name))
+
+
+def _show_comparison(comparison: Comparison) -> None:
+    print(f"{comparison.b} minus {comparison.a}, {comparison.n} images of {comparison.n_lesions} lesions")
+    _print_table(
+        ["metric", "difference", "low", "high"],
+        [
+            [METRICS[name].label, *map(_text, dataclasses.astuple(estimate))]
+            for name, estimate in comparison.difference.items()
+        ],
+    )
+    print(f"McNemar's exact test: p = {comparison.mcnemar_p:.3g}")
+    print(comparison.verdict)
+
+
+@_command
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    age: Annotated[str | None, typer.Option(help="Years.")] = None,
+    sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
+    site: Annotated[str | None, typer.Option(help="Body site, such as back or lower extremity.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(help="Default: the shipped multimodal run if a patient field is given, else image-only."),
+    ] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Predict the diagnosis of images. For research and education, never for diagnosis."""
+    patient = Patient.parse(age, sex, site)
+    workspace = Workspace.locate(home)
+    predictor = Predictor(runs.get(workspace, run) if run else default_run(workspace, patient))
+    facts = [_prediction_facts(path, predictor.run, predictor.predict(path, patient)) for path in images]
+    if as_json:
+        _print_json(facts)
+        return
+    _print_table(
+        ["image", "diagnosis", "probability", "90% set", "malignancy", "risk"],
+        [
+            [
+                row["image"],
+                row["name"],
+                f"{row['probabilities'][row['diagnosis']]:.2f}",
+                ", ".join(row["prediction_set"]),
+                row["malignancy"],
+                row["risk"],
+            ]
+            for row in facts
+        ],
+    )
+    print(f"Model: {predictor.run.name}. For research and education, never for diagnosis.")
+
+
+def _prediction_facts(path: Path, run: Run, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "run": run.name,
+        "diagnosis": prediction.diagnosis.code,
+        "name": prediction.diagnosis.name,
+        "probabilities": prediction.probabilities,
+        "prediction_set": prediction.prediction_set,
+        "malignant_probability": prediction.malignant_probability,
+        "malignancy": prediction.malignancy,
+        "risk": prediction.risk,
+    }
+
+
+@_command
+def export(
+    run: RunName,
+    half: Annotated[bool, typer.Option(help="Store the weights as float16, half as large.")] = False,
+    home: Home = None,
+) -> None:
+    """Export a trained run's network as ONNX, which predicting needs; a run does so by itself under TensorFlow."""
+    workspace = Workspace.locate(home)
+    found = runs.get(workspace, run)
+    from skin.train import export_run  # Keras takes seconds to load
+
+    print(export_run(found, workspace, half))
+
+
+@_command
+def benchmark(as_json: AsJson = False, home: Home = None) -> None:
+    """Measure what the design promises, each as a ratio of two ways of doing the same in one run."""
+    from skin.benchmark import BENCHMARKS, measure  # Keras takes seconds to load
+
+    results = [
+        measure(name, Workspace.locate(home)) for name in console(BENCHMARKS, desc="Measuring", total=len(BENCHMARKS))
+    ]
+    if as_json:
+        _print_json([dataclasses.asdict(result) for result in results])
+        return
+    _print_table(
+        ["what", "measured", "promised", "kept"],
+        [
+            [row.label, f"{row.value:.2f} {row.unit}", f"{row.promised:g} {row.unit}", "yes" if row.is_kept else "NO"]
+            for row in results
+        ],
+    )
+
+
+def _print_json(facts: object) -> None:
+    print(json.dumps(facts, indent=1, default=str))
+
+
+def _print_table(header: list[str], rows: list[list[Any]]) -> None:
+    lines = [header, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,201 @@
+"""The speed and memory that the design promises, each as a ratio of two ways of doing the same in one run.
+
+Everything is measured on EfficientNet-Lite0, with its real weights, and the drawn data set, so that anybody can repeat it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+
+from skin import patient
+from skin.config import TrainConfig
+from skin.data import datasets
+from skin.data.batches import Batches, Examples
+from skin.data.pixels import open_pixels, prepare
+from skin.lesion import CODES
+from skin.models import onnx
+from skin.models.classifier import Classifier, build_classifier
+from skin.models.objective import AdjustedCrossentropy, build_optimizer
+from skin.workspace import PROJECT, Workspace
+
+_CONFIG = TrainConfig.parse({"image_size": 160, "model": "multimodal"})
+_STEPS = 12
+_REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A row of BENCHMARKS: what is measured, and the least (or, for memory, the largest) value that is promised."""
+
+    label: str
+    unit: str
+    promised: float
+    measure: Callable[[Workspace], float]
+    smaller_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one benchmark measured."""
+
+    name: str
+    label: str
+    value: float
+    promised: float
+    unit: str
+    is_kept: bool
+
+
+def measure(name: str, workspace: Workspace) -> Result:
+    """Run one row of BENCHMARKS."""
+    row = BENCHMARKS[name]
+    value = row.measure(workspace)
+    is_kept = value <= row.promised if row.smaller_is_better else value >= row.promised
+    return Result(name, row.label, value, row.promised, row.unit, is_kept)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _ratio(slow: Callable[[], object], fast: Callable[[], object], repeats: int = _REPEATS) -> float:
+    """Median time of `slow` over that of `fast`, taken in turns so that a busy machine slows both."""
+    slow()
+    fast()
+    pairs = [(_seconds(slow), _seconds(fast)) for _ in range(repeats)]
+    return statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs)
+
+
+def _examples(n: int, inputs: np.ndarray) -> Examples:
+    rows = np.arange(n)
+    targets = np.eye(len(CODES), dtype=np.float32)[rows % len(CODES)]
+    patients = np.repeat(patient.UNKNOWN[None], n, axis=0)
+    return Examples(inputs, rows % len(inputs), patients, targets, np.ones(n, np.float32))
+
+
+def _compiled(model: keras.Model) -> keras.Model:
+    loss = AdjustedCrossentropy(np.zeros(len(CODES)), _CONFIG.label_smoothing)
+    model.compile(build_optimizer(_CONFIG, _CONFIG.stages[1], 1000), loss)
+    return model
+
+
+def _pixels(workspace: Workspace) -> np.ndarray:
+    return open_pixels(datasets.load("demo", workspace), _CONFIG.image_size, workspace)
+
+
+def _fit(model: keras.Model, batches: Batches) -> None:
+    model.fit(batches, verbose=0, shuffle=False)
+
+
+def _features(workspace: Workspace) -> float:
+    classifier = build_classifier(_CONFIG, workspace)
+    classifier.backbone.trainable = False
+    n = _STEPS * _CONFIG.stage1_batch_size
+    features = np.zeros((n, classifier.backbone.output.shape[-1]), np.float32)
+    through = Batches(_examples(n, _pixels(workspace)), _CONFIG, 1, 1)
+    cached = Batches(_examples(n, features), _CONFIG, 1, 1)
+    network, head = _compiled(classifier.network), _compiled(classifier.head)
+    return _ratio(lambda: _fit(network, through), lambda: _fit(head, cached), repeats=3)
+
+
+def _pixel_cache(workspace: Workspace) -> float:
+    images = datasets.load("demo", workspace).images
+    pixels = _pixels(workspace)
+    order = np.random.default_rng(0).permutation(len(images))
+    return _ratio(
+        lambda: [prepare(images[row].path, _CONFIG.image_size) for row in order],
+        lambda: [np.array(pixels[row]) for row in order],
+        repeats=3,
+    )
+
+
+def _input_pipeline(workspace: Workspace) -> float:
+    network = _compiled(build_classifier(_CONFIG, workspace).network)
+    batches = Batches(_examples(_STEPS * _CONFIG.stage2_batch_size, _pixels(workspace)), _CONFIG, 2, 1)
+    ready = [batches[index] for index in range(len(batches))]
+    return _ratio(lambda: [network.train_on_batch(*batch) for batch in ready], lambda: _fit(network, batches))
+
+
+def _exported(classifier: Classifier) -> onnx.OnnxNetwork:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.export(classifier.for_inference(), path)
+        return onnx.OnnxNetwork(path)
+
+
+def _prediction(n_images: int) -> Callable[[Workspace], float]:
+    def measure_prediction(workspace: Workspace) -> float:
+        classifier = build_classifier(_CONFIG, workspace)
+        network = _exported(classifier)
+        contents = [image.path.read_bytes() for image in datasets.load("demo", workspace).images[:n_images]]
+        patients = np.repeat(patient.UNKNOWN[None], n_images, axis=0)
+
+        def prepared() -> np.ndarray:
+            return np.stack([prepare(content, _CONFIG.image_size) for content in contents])
+
+        return _ratio(
+            lambda: classifier.network.predict([prepared(), patients], verbose=0),
+            lambda: network(prepared(), patients),
+            repeats=15,
+        )
+
+    return measure_prediction
+
+
+def _memory(workspace: Workspace) -> float:
+    small, large = (_training_memory(n, workspace) for n in (1_000, 10_015))
+    return large - small
+
+
+def _training_memory(n_images: int, workspace: Workspace) -> float:
+    """Peak memory in GB of a process that trains on so many images of 224 pixels."""
+    command = [sys.executable, "-m", "skin.benchmark", str(n_images), str(workspace.home)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def _train_on(n_images: int, workspace: Workspace) -> float:
+    """Train some steps, and draw a whole epoch's batches, from a mapped cache of so many images; returns peak GB."""
+    config = TrainConfig.parse({"image_size": 224})
+    workspace.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=workspace.cache, suffix=".npy") as file:
+        np.lib.format.open_memmap(file.name, "w+", np.uint8, (n_images, 224, 224, 3)).flush()
+        batches = Batches(_examples(n_images, np.load(file.name, mmap_mode="r")), config, 2, 1)
+        network = _compiled(build_classifier(config, workspace).network)
+        peak = 0
+        for index in range(len(batches)):
+            batch = batches[index]
+            if index < _STEPS:
+                network.train_on_batch(*batch)
+            peak = max(peak, psutil.Process().memory_info().rss)
+    return peak / 1e9
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "features": Benchmark("stage 1 on cached features against through the frozen backbone", "x", 100, _features),
+    "pixels": Benchmark("an epoch's images from the cache against decoded from JPEG", "x", 10, _pixel_cache),
+    "pipeline": Benchmark("training speed against train_on_batch on ready arrays", "x", 0.9, _input_pipeline),
+    "predict": Benchmark("one prediction, bytes to probabilities, against Keras predict", "x", 5, _prediction(1)),
+    "batch": Benchmark("a batch of 32 predictions against Keras predict", "x", 2.5, _prediction(32)),
+    "memory": Benchmark(
+        "memory of training on 10,015 images of 224 pixels beyond that on 1,000", "GB", 1.5, _memory, True
+    ),
+}
+"""The benchmarks by name."""
+
+
+if __name__ == "__main__":
+    print(_train_on(int(sys.argv[1]), Workspace(Path(sys.argv[2]))))

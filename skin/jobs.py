@@ -1,0 +1,174 @@
+"""Training processes: started apart from whoever asked, waiting for their turn, found again by their run folders.
+
+A process is known by its pid and start time in the run's status. There is no other record, so that the app and the
+command line see the same runs, and a run outlives both.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import psutil
+
+from skin.config import TrainConfig
+from skin.errors import UserError
+from skin.models.backbones import find_backbone
+from skin.run import Run, State, Status, delete, list_runs
+from skin.workspace import PROJECT, Workspace
+
+POLL_SECONDS = 1.0
+STOP_SECONDS = 5.0
+
+
+def start(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]:
+    """Make a run for each name and start its process; they train one after the other, in this order.
+
+    Raises UsageError, and starts none, when a name is no folder name or is taken.
+    """
+    runs: list[Run] = []
+    try:
+        for name, config in configs.items():
+            runs.append(Run.create(workspace, name, config))
+    except UserError:
+        for run in runs:
+            delete(workspace, run)
+        raise
+    for run in runs:
+        _launch(workspace, run)
+    return runs
+
+
+def resume(workspace: Workspace, run: Run) -> None:
+    """Start a process that trains an interrupted, stopped or failed run to its end.
+
+    Raises UserError when there is nothing to resume.
+    """
+    status = run.status()
+    if status.state is State.FINISHED:
+        raise UserError(f"{run.name} is finished: start a new run to train longer.")
+    if status.is_alive:
+        raise UserError(f"{run.name} is {status.state} already.")
+    run.update_status(state=State.QUEUED, message="", pid=None, pid_started=None)
+    _launch(workspace, run)
+
+
+def _launch(workspace: Workspace, run: Run) -> None:
+    command = [sys.executable, "-m", "skin", "resume", run.name, "--home", str(workspace.home)]
+    with run.log_path.open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    claim(run, process.pid)
+    # Nobody else waits for the process: without this it would stay a zombie when it ends.
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def claim(run: Run, pid: int | None = None) -> None:
+    """Record in the run's status that process `pid`, or this one, trains it.
+
+    Raises UserError when another living process does.
+    """
+    pid = pid or os.getpid()
+    status = run.status()
+    if status.is_alive and status.pid != pid:
+        raise UserError(f"{run.name} is {status.state} already, in process {status.pid}.")
+    run.update_status(state=State.QUEUED, message="", pid=pid, pid_started=psutil.Process(pid).create_time())
+
+
+def stop(run: Run) -> None:
+    """Ask the run's process to save its state and end; it may take until the end of a step.
+
+    Raises UserError when none runs.
+    """
+    status = run.status()
+    if not (status.state.is_active and status.is_alive):
+        raise UserError(f"{run.name} is {status.state}: there is nothing to stop.")
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        process = psutil.Process(status.pid)
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+    if run.status().state is State.INTERRUPTED:  # it had not begun, and so had nothing to save
+        run.update_status(state=State.STOPPED, message="Stopped on request.")
+
+
+def wait_for_turn(run: Run, workspace: Workspace) -> None:
+    """Return when no other run trains and none that is still alive was queued before this one.
+
+    The run is then preparing, so that whoever is queued later waits for it.
+    """
+    message = ""
+    while ahead := runs_ahead(run, workspace):
+        if message != (message := f"Waiting for {', '.join(other.name for other in ahead)}."):
+            run.update_status(message=message)
+        time.sleep(POLL_SECONDS)
+    run.update_status(state=State.PREPARING, message="Loading the training libraries.")
+
+
+def runs_ahead(run: Run, workspace: Workspace) -> list[Run]:
+    """The living runs that train, or were queued before this one, in their order."""
+    own = run.status()
+    others = [(status, other) for other, status in living_runs(workspace) if other != run]
+    return [other for status, other in others if status.state is not State.QUEUED or _turn(status) < _turn(own)]
+
+
+def living_runs(workspace: Workspace) -> list[tuple[Run, Status]]:
+    """The runs that have a living process, in the order of their turns."""
+    living = []
+    for run in list_runs(workspace):
+        with suppress(UserError):  # a damaged folder stands in nobody's way
+            status = run.status()
+            if status.state.is_active and status.is_alive:
+                living.append((run, status))
+    return sorted(living, key=lambda pair: _turn(pair[1]))
+
+
+def _turn(status: Status) -> tuple[float, float]:
+    """A resumed run queues anew, so what counts is when its process started, then when the run was made."""
+    return status.pid_started or 0.0, status.created
+
+
+def estimate_seconds(config: TrainConfig, n_train_images: int, workspace: Workspace) -> float:
+    """How long a training may take, in seconds, from the speed of earlier runs or else of a common 2-core machine.
+
+    Only an estimate: early stopping ends a run sooner and a busy machine later.
+    """
+    n_images = n_train_images / 0.7
+    fine_tuning, head = _speeds(config, workspace)
+    seconds = STARTUP_SECONDS + n_images / (FORWARD_FACTOR * fine_tuning)
+    return (
+        seconds
+        + config.stage1_epochs * n_train_images / head
+        + config.stage2_epochs * n_train_images / fine_tuning
+        + 0.3 * n_images * config.views / (FORWARD_FACTOR * fine_tuning)
+    )
+
+
+STARTUP_SECONDS = 20.0
+"""Until TensorFlow is loaded and the network is built."""
+
+FORWARD_FACTOR = 4.5
+"""How many times faster a network predicts than it is trained, measured."""
+
+HEAD_RATE = 5000.0
+"""Images a second of stage 1, whose features are computed only once."""
+
+
+def _speeds(config: TrainConfig, workspace: Workspace) -> tuple[float, float]:
+    """Images a second of stage 2 and of stage 1: those of the last run with this network, else the table's."""
+    table = find_backbone(config.backbone).training_rate * (224 / config.image_size) ** 2
+    measured: dict[int, list[float]] = {1: [], 2: []}
+    for run in list_runs(workspace):
+        with suppress(UserError):
+            if (run.config.backbone, run.config.image_size) == (config.backbone, config.image_size):
+                for epoch in run.history():
+                    measured[epoch.stage].append(epoch.images_per_second)
+    return (
+        statistics.median(measured[2]) if measured[2] else table,
+        statistics.median(measured[1]) if measured[1] else HEAD_RATE,
+    )

@@ -1,0 +1,142 @@
+"""The pretrained convolutional networks, and the pixel scaling that the weights of each expect.
+
+Keras is imported where a network is built: a list of the backbones costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skin.config import TrainConfig
+from skin.errors import UsageError, UserError
+from skin.workspace import Workspace
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a network wants of an RGB pixel in 0..255: (pixel - mean) / std per channel, maybe in BGR order."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool = False
+
+
+UNIT = Scaling((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+"""Plain [0, 1], whatever the weights expect."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A row of BACKBONES.
+
+    `build(image_size, weights)` gives a network from scaled pixels, of shape (n, size, size, 3), to a feature map of
+    shape (n, height, width, channels); weights are "imagenet", None or a file. `training_rate` is the speed of its
+    fine-tuning, for estimates, in images of 224 pixels a second on two cores.
+    """
+
+    title: str
+    build: Callable[[int, Any, Workspace], keras.Model]
+    scaling: Scaling
+    training_rate: float
+
+
+def _from_applications(name: str, **options: Any) -> Callable[[int, Any, Workspace], keras.Model]:
+    def build(image_size: int, weights: Any, workspace: Workspace) -> keras.Model:  # noqa: ARG001 (the table's shape)
+        import keras
+
+        network = getattr(keras.applications, name)
+        return network(include_top=False, weights=weights, input_shape=(image_size, image_size, 3), **options)
+
+    return build
+
+
+def _lite0(image_size: int, weights: Any, workspace: Workspace) -> keras.Model:
+    from skin.models.efficientnet_lite import efficientnet_lite0
+
+    shipped = workspace.assets / "efficientnet_lite0_imagenet.weights.h5"
+    return efficientnet_lite0(image_size, shipped if weights == "imagenet" else weights)
+
+
+BACKBONES: dict[str, Backbone] = {
+    "efficientnet_lite0": Backbone("EfficientNet-Lite0", _lite0, Scaling((127.0,) * 3, (128.0,) * 3), 9.4),
+    "resnet50": Backbone(
+        "ResNet50", _from_applications("ResNet50"), Scaling((123.68, 116.779, 103.939), (1.0,) * 3, bgr=True), 2.8
+    ),
+    "efficientnet_v2_b0": Backbone(
+        "EfficientNetV2-B0",
+        _from_applications("EfficientNetV2B0", include_preprocessing=False),
+        Scaling(IMAGENET_MEAN, IMAGENET_STD),
+        7.3,
+    ),
+    "convnext_tiny": Backbone(
+        "ConvNeXt-Tiny",
+        _from_applications("ConvNeXtTiny", include_preprocessing=False),
+        Scaling(IMAGENET_MEAN, IMAGENET_STD),
+        2.0,
+    ),
+    "mobilenet_v3_large": Backbone(
+        "MobileNetV3-Large",
+        _from_applications("MobileNetV3Large", include_preprocessing=False),
+        Scaling((127.5,) * 3, (127.5,) * 3),
+        17.0,
+    ),
+}
+"""The backbones by the name that a configuration uses."""
+
+
+def build_backbone(config: TrainConfig, workspace: Workspace) -> keras.Model:
+    """The configured backbone from RGB pixels in 0..255, of shape (n, size, size, 3), to its feature map.
+
+    Raises UserError when the weights are not to be had, UsageError for a backbone that does not exist.
+    """
+    import keras
+
+    backbone = find_backbone(config.backbone)
+    network = _with_weights(config, backbone, workspace)
+    image = keras.Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
+    features = network(_scaled(image, backbone.scaling if config.scaling == "pretrained" else UNIT))
+    return keras.Model(image, features, name="backbone")
+
+
+def find_backbone(name: str) -> Backbone:
+    """The row of BACKBONES with this name. Raises UsageError when there is none."""
+    if name not in BACKBONES:
+        raise UsageError(f"Unknown backbone {name!r}: use one of {', '.join(BACKBONES)}.")
+    return BACKBONES[name]
+
+
+def _with_weights(config: TrainConfig, backbone: Backbone, workspace: Workspace) -> keras.Model:
+    weights = {"none": None, "imagenet": "imagenet"}.get(config.weights, config.weights)
+    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
+        raise UsageError(f"There is no weights file {config.weights!r}: give its path, imagenet or none.")
+    try:
+        return backbone.build(config.image_size, weights, workspace)
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        if weights is None:
+            raise
+        raise UserError(
+            f"The {config.weights} weights of {backbone.title} could not be had ({_first_line(error)}): "
+            "choose the backbone efficientnet_lite0, whose weights are shipped, give a weights file, or train from none."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")[:200]
+
+
+def _scaled(image: Any, scaling: Scaling) -> Any:
+    from keras import ops
+
+    channels = ops.split(ops.cast(image, "float32"), 3, axis=-1)
+    # Plain numbers channel by channel, because the ONNX export loses captured constant tensors.
+    scaled = [(x - mean) / std for x, mean, std in zip(channels, scaling.mean, scaling.std, strict=True)]
+    return ops.concatenate(scaled[::-1] if scaling.bgr else scaled, axis=-1)

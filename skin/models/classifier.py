@@ -1,0 +1,119 @@
+"""The two classifiers: an image alone, or an image with what is known of the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from skin import patient
+from skin.config import TrainConfig
+from skin.lesion import CODES
+from skin.models.backbones import build_backbone
+from skin.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The parts of one network, which share their weights.
+
+    `backbone` maps images of shape (n, size, size, 3), uint8, to a feature map of shape (n, height, width, channels);
+    `head` maps the pooled embedding, of shape (n, channels), and for the multimodal model the encoded patients, to
+    logits of shape (n, 7); `network` is both in a row; `hidden` names the head's dense layers between embedding and
+    logits, in order.
+    """
+
+    backbone: keras.Model
+    head: keras.Model
+    network: keras.Model
+    hidden: tuple[str, ...]
+
+    def for_inference(self) -> keras.Model:
+        """The network that is exported: logits, embedding and the Grad-CAM map of every class."""
+        feature_map = self.backbone.output
+        embedding = layers.GlobalAveragePooling2D(name="embedding")(feature_map)
+        head_inputs = [embedding, *self.network.inputs[1:]]
+        dense = [self.head.get_layer(name) for name in self.hidden]
+        inner = keras.Model(self.head.inputs, [self.head.output, *(layer.output for layer in dense)])
+        logits, *activations = inner(head_inputs)
+        heatmap = GradCam([layer.kernel for layer in [*dense, self.head.get_layer("logits")]], name="gradcam")
+        inputs = [self.backbone.input, *self.network.inputs[1:]]
+        return keras.Model(inputs, [logits, embedding, heatmap([feature_map, *activations])])
+
+
+def build_classifier(config: TrainConfig, workspace: Workspace) -> Classifier:
+    """The classifier that the configuration describes, with pretrained backbone and a new head.
+
+    Raises UserError when the pretrained weights are not to be had.
+    """
+    keras.utils.set_random_seed(config.seed)
+    backbone = build_backbone(config, workspace)
+    embedding = keras.Input(backbone.output.shape[-1:], name="embedding")
+    patients = [keras.Input((patient.WIDTH,), name="patient")] if config.model == "multimodal" else []
+    logits, hidden = _HEADS[config.head](config, embedding, patients)
+    head = keras.Model([embedding, *patients], logits, name="head")
+    image = keras.Input(backbone.input.shape[1:], dtype="uint8", name="image")
+    pooled = layers.GlobalAveragePooling2D()(backbone(image))
+    network = keras.Model([image, *patients], head([pooled, *patients]), name="network")
+    return Classifier(backbone, head, network, hidden)
+
+
+def _fair_head(config: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
+    """Both models get one head of one width; the patient branch is concatenated to its hidden layer."""
+    x = layers.Dropout(config.dropout)(embedding)
+    x = layers.Dense(config.head_width, activation="relu", name="hidden")(x)
+    if patients:
+        branch = layers.Dense(32, activation="relu", name="patient_hidden")(patients[0])
+        x = layers.Concatenate()([x, branch])
+    x = layers.Dropout(config.dropout)(x)
+    return layers.Dense(len(CODES), name="logits")(x), ("hidden",)
+
+
+def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
+    """The layers of the reference system, whose two models differ in more than the patient."""
+    x = layers.Dropout(0.5)(embedding)
+    x = layers.Dense(128, activation="relu", name="hidden")(x)
+    hidden: tuple[str, ...] = ("hidden",)
+    if patients:
+        branch = layers.Dense(64, activation="relu")(patients[0])
+        branch = layers.Dense(32, activation="relu")(layers.BatchNormalization()(branch))
+        x = layers.Dense(64, activation="relu", name="fusion")(layers.Concatenate()([x, branch]))
+        hidden = ("hidden", "fusion")
+    x = layers.Dropout(0.3)(x)
+    return layers.Dense(len(CODES), name="logits")(x), hidden
+
+
+_HEADS = {"fair": _fair_head, "reference": _reference_head}
+
+
+class GradCam(layers.Layer):
+    """Grad-CAM of every class in closed form, so that explaining a prediction needs no automatic differentiation.
+
+    Selvaraju et al. 2017 weigh each channel of the last feature map with the mean gradient of the class's logit. Behind
+    global average pooling and a ReLU head that gradient is a product of the kernels and of which units are on.
+    Inputs are the feature map, of shape (n, h, w, channels), and the activations of the head's hidden layers; the
+    output has shape (n, h, w, 7) and is not negative. `kernels` belong to the hidden layers and then the logits; each
+    hidden layer's units are the first inputs of the next.
+    """
+
+    def __init__(self, kernels: Sequence[Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._kernels = list(kernels)
+
+    def call(self, inputs: list[Any]) -> Any:
+        feature_map, *activations = inputs
+        *hidden, logits = self._kernels
+        gradient = ops.expand_dims(ops.convert_to_tensor(logits), 0)
+        for kernel, activation in zip(reversed(hidden), reversed(activations), strict=True):
+            is_on = ops.expand_dims(ops.cast(activation > 0, "float32"), -1)
+            gradient = ops.matmul(kernel, is_on * gradient[:, : kernel.shape[1]])
+        n, height, width, channels = ops.shape(feature_map)
+        cells = ops.reshape(feature_map, (n, height * width, channels))
+        heatmap = ops.relu(ops.matmul(cells, gradient)) / (height * width)
+        return ops.reshape(heatmap, (n, height, width, len(CODES)))
+
+    def compute_output_shape(self, input_shape: list[Any]) -> tuple[Any, ...]:
+        return (*input_shape[0][:-1], len(CODES))

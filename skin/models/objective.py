@@ -1,0 +1,45 @@
+"""What a training minimises, and how."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from skin.config import Stage, TrainConfig
+
+
+class AdjustedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of logits to which an offset per class was added.
+
+    With the log of the class shares as offsets the network learns logits for balanced classes: logit adjustment,
+    Menon et al. 2021, equation 10.
+    """
+
+    def __init__(self, offsets: NDArray[np.float64], label_smoothing: float) -> None:
+        super().__init__(name="loss")
+        self._offsets = offsets.astype(np.float32)
+        self._label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return keras.losses.categorical_crossentropy(
+            y_true, y_pred + self._offsets, from_logits=True, label_smoothing=self._label_smoothing
+        )
+
+
+def build_optimizer(config: TrainConfig, stage: Stage, steps: int) -> keras.optimizers.Optimizer:
+    """The configured optimizer for a stage whose epochs have so many steps."""
+    rate: Any = stage.learning_rate
+    if config.schedule == "cosine":
+        warmup = min(int(config.warmup_epochs * steps), steps * stage.epochs - 1)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else rate,
+            steps * stage.epochs - warmup,
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if config.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

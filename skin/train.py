@@ -1,0 +1,486 @@
+"""Train a run in two stages: the head on the frozen backbone's features, then the whole network.
+
+`train` continues a run from wherever it is, so starting, resuming after a stop and resuming after a crash are one thing.
+After every epoch the weights, the optimizer, the best weights so far and the epoch's record go to disk in one file that
+is replaced atomically; whatever kills the process, at most the epoch in progress is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must stand before the import: TensorFlow reads it once
+
+import keras
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.metrics import balanced_accuracy_score
+
+from skin import patient
+from skin import run as runs
+from skin.config import Stage, TrainConfig
+from skin.data import datasets, splits
+from skin.data.batches import Batches, Examples
+from skin.data.pixels import open_pixels
+from skin.errors import UserError
+from skin.lesion import CODES
+from skin.models import onnx
+from skin.models.classifier import Classifier, build_classifier
+from skin.models.features import frozen_features
+from skin.models.objective import AdjustedCrossentropy, build_optimizer
+from skin.progress import Item, Progress, silent
+from skin.report import Predictions, evaluate_parts, save_predictions, save_report
+from skin.run import Epoch, Run, State
+from skin.workspace import Workspace
+
+LOG = logging.getLogger("skin.train")
+_BATCH = 64
+_REPORT_SECONDS = 1.0
+
+
+class Stopped(BaseException):
+    """The training was asked to stop. Not an Exception, so that nothing on the way takes it for a failure."""
+
+
+def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
+    """Continue the run from wherever it is to its end: trained, exported, evaluated, reported.
+
+    Raises UserError when it cannot go on; the run then says "failed" and why, and can be resumed. On SIGTERM or
+    Ctrl-C it says "stopped" and returns.
+    """
+    with _logging(run), _outcome(run):
+        monitor = Monitor(run, progress)
+        monitor.enter(State.PREPARING)
+        material = load_material(run, workspace, monitor.progress)
+        classifier = build_classifier(run.config, workspace)
+        fit = Fit(run, material, classifier, monitor)
+        _train_head(fit, workspace)
+        _train_network(fit)
+        monitor.enter(State.EVALUATING)
+        _finish(fit)
+
+
+@contextlib.contextmanager
+def _outcome(run: Run) -> Iterator[None]:
+    """Writes how the run ended, whatever happens."""
+    previous = signal.signal(signal.SIGTERM, _raise_stopped)
+    try:
+        yield
+        run.update_status(state=State.FINISHED, message="", eta_seconds=None)
+        run.state_path.unlink(missing_ok=True)
+        LOG.info("Finished.")
+    except (Stopped, KeyboardInterrupt):
+        run.update_status(state=State.STOPPED, message="Stopped; resume it to go on.", eta_seconds=None)
+        LOG.info("Stopped after epoch %d; `python -m skin resume %s` goes on.", len(run.history()), run.name)
+    except Exception as error:
+        with contextlib.suppress(OSError, UserError):  # a full disk must not hide the reason
+            run.update_status(state=State.FAILED, message=str(error) or type(error).__name__, eta_seconds=None)
+        LOG.error("Failed: %s", error, exc_info=not isinstance(error, UserError))  # noqa: TRY400 (a user error needs no traceback)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _raise_stopped(*_: object) -> None:
+    raise Stopped
+
+
+@contextlib.contextmanager
+def _logging(run: Run) -> Iterator[None]:
+    """Sends the log to standard error and to the run's own file, once where they are the same."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if not (run.log_path.exists() and os.path.samestat(os.fstat(2), run.log_path.stat())):
+        handlers.append(logging.FileHandler(run.log_path))
+    LOG.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            LOG.removeHandler(handler)
+            if isinstance(handler, logging.FileHandler):
+                handler.close()
+
+
+class Monitor(keras.callbacks.Callback):
+    """Tells the run's status what happens, about once a second."""
+
+    def __init__(self, run: Run, progress: Progress = silent) -> None:
+        super().__init__()
+        self._run = run
+        self._progress = progress
+        self._stage: Stage | None = None
+        self._epoch = 0
+        self._steps = 0
+        self._epoch_started = 0.0
+        self._reported = 0.0
+
+    def enter(self, state: State) -> None:
+        """Say that another phase of the run begins."""
+        process = psutil.Process()
+        self._run.update_status(
+            state=state, message="", step=0, steps=0, pid=process.pid, pid_started=process.create_time()
+        )
+
+    def begin_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
+        """Say that an epoch begins."""
+        self._stage, self._epoch, self._steps = stage, epoch, steps
+        self._epoch_started = time.time()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 (Keras' signature)
+        """Report the step, the speed and the time left in this stage."""
+        if not self._is_due() or self._stage is None:
+            return
+        elapsed = time.time() - self._epoch_started
+        step = batch + 1
+        steps_left = self._steps - step + self._steps * (self._stage.epochs - self._epoch)
+        self._run.update_status(
+            stage=self._stage.number,
+            epoch=self._epoch,
+            epochs=self._stage.epochs,
+            step=step,
+            steps=self._steps,
+            images_per_second=step * self._stage.batch_size / elapsed,
+            eta_seconds=steps_left * elapsed / step,
+            memory_mb=psutil.Process().memory_info().rss / 1e6,
+        )
+
+    def progress(self, iterable: Iterable[Item], *, desc: str, total: int) -> Iterable[Item]:
+        """A Progress that also tells the status."""
+        for step, item in enumerate(self._progress(iterable, desc=desc, total=total)):
+            if self._is_due():
+                self._run.update_status(message=desc, step=step, steps=total)
+            yield item
+
+    def _is_due(self) -> bool:
+        due = time.time() - self._reported >= _REPORT_SECONDS
+        if due:
+            self._reported = time.time()
+        return due
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of a run: pixels of shape (n_images, size, size, 3), encoded patients, truth as class indices."""
+
+    dataset: datasets.Dataset
+    split: splits.Split
+    pixels: NDArray[np.uint8]
+    patients: NDArray[np.float32]
+    truth: NDArray[np.int64]
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """Rows of the part "train", "validation" or "test"."""
+        return np.array([self._row_of[image_id] for image_id in self.split.parts[part]], np.int64)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {image.image_id: row for row, image in enumerate(self.dataset.images)}
+
+
+def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -> Material:
+    """The run's data set, split once and for all, and decoded.
+
+    Raises UserError when a resumed run's images are no longer all there.
+    """
+    config = run.config
+    dataset = datasets.load(config.dataset, workspace, progress)
+    if dataset.dropped:
+        LOG.info("%d rows of %s are left out; `python -m skin data` names them.", len(dataset.dropped), dataset.title)
+    if not run.split_path.exists():
+        splits.SPLITTERS[config.split](dataset.images, config.seed).save(run.split_path)
+    split = splits.Split.load(run.split_path)
+    present = {image.image_id for image in dataset.images}
+    if missing := [name for part in split.parts.values() for name in part if name not in present]:
+        raise UserError(
+            f"{len(missing)} images of this run, {missing[0]} first, are gone from {dataset.title}: restore them."
+        )
+    return Material(
+        dataset,
+        split,
+        open_pixels(dataset, config.image_size, workspace, progress),
+        patient.encode([image.patient for image in dataset.images]),
+        np.array([CODES.index(image.diagnosis) for image in dataset.images], np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What both stages need."""
+
+    run: Run
+    material: Material
+    classifier: Classifier
+    monitor: Monitor
+
+    @property
+    def config(self) -> TrainConfig:
+        return self.run.config
+
+    @cached_property
+    def loss(self) -> keras.losses.Loss:
+        """Cross-entropy, adjusted to the training part's class shares where so configured."""
+        strength = self.config.imbalance_strength if self.config.imbalance == "logit-adjustment" else 0.0
+        return AdjustedCrossentropy(strength * np.log(self._shares), self.config.label_smoothing)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """Weight of each image by its class, of mean 1 over the training part."""
+        exponent = {"square-root": 0.5, "balanced": 1.0}.get(self.config.imbalance, 0.0)
+        of_class = self._shares**-exponent
+        mean = (of_class * self._shares).sum() / self._shares.sum()
+        return (of_class / mean)[self.material.truth].astype(np.float32)
+
+    @cached_property
+    def _shares(self) -> NDArray[np.float64]:
+        counts = np.bincount(self.material.truth[self.material.rows("train")], minlength=len(CODES))
+        return np.maximum(counts, 0.5) / counts.sum()  # a class that is not there must not be infinitely rare
+
+    def examples(self, inputs: NDArray[np.float32] | NDArray[np.uint8]) -> Examples:
+        """The training part, drawn from features or pixels of all images."""
+        rows = self.material.rows("train")
+        targets = np.eye(len(CODES), dtype=np.float32)[self.material.truth[rows]]
+        return Examples(inputs, rows, self.material.patients[rows], targets, self.weights[rows])
+
+    def validation_inputs(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """The validation part as Keras wants it."""
+        rows = self.material.rows("validation")
+        patients = [self.material.patients[rows]] if self.config.model == "multimodal" else []
+        return [inputs[rows], *patients]
+
+
+def _train_head(fit: Fit, workspace: Workspace) -> None:
+    """Stage 1: the head learns from features that the frozen backbone computed once."""
+    if fit.config.stage1_epochs == 0 or _has_reached(fit.run, 2):
+        return
+    features = frozen_features(
+        fit.classifier.backbone, fit.material.pixels, _features_path(fit, workspace), fit.monitor.progress
+    )
+    _train_stage(fit, fit.config.stages[0], fit.classifier.head, features)
+
+
+def _features_path(fit: Fit, workspace: Workspace) -> Path:
+    config = fit.config
+    recipe = [fit.material.dataset.key, config.image_size, config.weights, config.scaling]
+    if config.weights == "none":
+        recipe.append(config.seed)
+    elif config.weights != "imagenet":
+        recipe.append(Path(config.weights).stat().st_mtime_ns)
+    return workspace.features / f"{config.backbone}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]}.npy"
+
+
+def _train_network(fit: Fit) -> None:
+    """Stage 2: everything learns from the pixels."""
+    if fit.config.stage2_epochs:
+        _train_stage(fit, fit.config.stages[1], fit.classifier.network, fit.material.pixels)
+
+
+def _has_reached(run: Run, stage: int) -> bool:
+    return any(epoch.stage >= stage for epoch in run.history())
+
+
+def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any]) -> None:
+    """Train `model` until the stage's epochs or its patience are used up, and leave it with its best weights."""
+    examples = fit.examples(inputs)
+    validation = fit.validation_inputs(inputs)
+    steps = len(Batches(examples, fit.config, stage.number, 1))
+    optimizer = build_optimizer(fit.config, stage, steps)
+    model.compile(optimizer, fit.loss, metrics=["categorical_accuracy"], jit_compile=keras.backend.backend() == "jax")
+    optimizer.build(model.trainable_variables)
+    best = _restore(fit.run, stage, model) or _arrays(model.weights)
+    fit.monitor.enter(State.TRAINING)
+    while (epoch := _next_epoch(fit.run, stage)) is not None:
+        fit.monitor.begin_epoch(stage, epoch, steps)
+        _seed_dropout(model, (fit.config.seed, stage.number, epoch))
+        batches = Batches(examples, fit.config, stage.number, epoch)
+        started = time.time()
+        logs = model.fit(batches, verbose=0, shuffle=False, callbacks=[fit.monitor]).history
+        seconds = time.time() - started
+        logits = model.predict(validation, batch_size=_BATCH, verbose=0)
+        record = Epoch(
+            stage=stage.number,
+            epoch=epoch,
+            loss=logs["loss"][0],
+            accuracy=logs["categorical_accuracy"][0],
+            **_validate(fit, logits),
+            learning_rate=float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
+            seconds=time.time() - started,
+            images_per_second=steps * min(stage.batch_size, len(examples.rows)) / seconds,
+        )
+        history = [*fit.run.history(), record]
+        if runs.best_epoch(history) == record:
+            best = _arrays(model.weights)
+        _checkpoint(fit.run, record, model, best)
+        fit.run.append_history(record)
+        LOG.info(_EPOCH_LINE.format(**dataclasses.asdict(record), epochs=stage.epochs))
+    _assign(model.weights, best)
+
+
+_EPOCH_LINE = (
+    "stage {stage} epoch {epoch}/{epochs}: loss {loss:.4f}, accuracy {accuracy:.3f}; validation loss {val_loss:.4f}, "
+    "accuracy {val_accuracy:.3f}, balanced accuracy {val_balanced_accuracy:.3f}; {images_per_second:.0f} images/s"
+)
+
+
+def _next_epoch(run: Run, stage: Stage) -> int | None:
+    """The stage's next epoch, or None when its epochs or its patience are used up."""
+    history = [epoch for epoch in run.history() if epoch.stage == stage.number]
+    best = runs.best_epoch(history)
+    is_patient = stage.patience == 0 or best is None or len(history) - best.epoch < stage.patience
+    return len(history) + 1 if is_patient and len(history) < stage.epochs else None
+
+
+def _validate(fit: Fit, logits: NDArray[np.float32]) -> dict[str, float]:
+    rows = fit.material.rows("validation")
+    truth = fit.material.truth[rows]
+    targets = np.eye(len(CODES), dtype=np.float32)[truth]
+    loss = keras.ops.convert_to_numpy(fit.loss(targets, logits, sample_weight=fit.weights[rows]))
+    predicted = logits.argmax(axis=1)
+    return {
+        "val_loss": float(loss),
+        "val_accuracy": float((predicted == truth).mean()),
+        "val_balanced_accuracy": float(balanced_accuracy_score(truth, predicted)),
+    }
+
+
+def _seed_dropout(model: keras.Model, seed: tuple[int, int, int]) -> None:
+    """Make an epoch's dropout a function of the seed alone, so that a resumed epoch draws what it would have drawn."""
+    state = np.random.SeedSequence(seed).generate_state(2)
+    seeds = [variable for variable in model.non_trainable_variables if variable.name == "seed_generator_state"]
+    for index, variable in enumerate(seeds):
+        variable.assign(state + np.uint32(index))
+
+
+def _arrays(variables: Iterable[Any]) -> list[NDArray[Any]]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: Iterable[Any], arrays: Iterable[NDArray[Any]]) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _checkpoint(run: Run, record: Epoch, model: keras.Model, best: list[NDArray[Any]]) -> None:
+    groups = {"weights": _arrays(model.weights), "optimizer": _arrays(model.optimizer.variables), "best": best}
+    arrays = {f"{group}_{i}": array for group, values in groups.items() for i, array in enumerate(values)}
+    arrays["record"] = np.array(json.dumps(dataclasses.asdict(record)))
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    runs.write_atomically(run.state_path, content.getvalue())
+
+
+def _restore(run: Run, stage: Stage, model: keras.Model) -> list[NDArray[Any]] | None:
+    """Put the stage's last finished epoch back into the model and its optimizer; returns the best weights so far."""
+    if not run.state_path.exists():
+        return None
+    with np.load(run.state_path, allow_pickle=False) as file:
+        arrays = dict(file)
+    record = Epoch(**json.loads(str(arrays["record"])))
+    if record.stage != stage.number:
+        return None
+    if record not in run.history():  # killed between the two writes of one epoch
+        run.append_history(record)
+
+    def group(name: str) -> list[NDArray[Any]]:
+        return [arrays[f"{name}_{i}"] for i in range(sum(key.startswith(f"{name}_") for key in arrays))]
+
+    _assign(model.weights, group("weights"))
+    _assign(model.optimizer.variables, group("optimizer"))
+    LOG.info("Resuming after epoch %d of stage %d.", record.epoch, record.stage)
+    return group("best")
+
+
+def _finish(fit: Fit) -> None:
+    """Export the network, choose the temperature on validation, predict and report validation and test."""
+    run, material = fit.run, fit.material
+    runs.replace_file(run.weights_path, fit.classifier.network.save_weights)
+    network = _inference_network(fit)
+    predict = partial(onnx.view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
+    rows = {part: material.rows(part) for part in ("validation", "test")}
+    views = {part: predict(rows[part], progress=fit.monitor.progress) for part in rows}
+    temperature = (
+        _fit_temperature(views["validation"], material.truth[rows["validation"]]) if fit.config.calibrate else 1.0
+    )
+    runs.write_atomically(run.calibration_path, json.dumps({"temperature": temperature}).encode())
+    if run.onnx_path.exists():
+        onnx.set_temperature(run.onnx_path, temperature)
+    predictions = {
+        part: Predictions(
+            image_ids=material.split.parts[part],
+            lesion_ids=tuple(material.dataset.images[row].lesion_id for row in rows[part]),
+            truth=material.truth[rows[part]],
+            probabilities=_tempered(views[part], temperature),
+        )
+        for part in rows
+    }
+    save_predictions(run.predictions_path, predictions)
+    save_report(run.report_path, evaluate_parts(predictions))
+
+
+def _inference_network(fit: Fit) -> onnx.Network:
+    """The trained network for inference: exported where the backend can, else Keras itself."""
+    network = fit.classifier.for_inference()
+    if keras.backend.backend() != "tensorflow":
+        LOG.info(
+            "Keras runs on %s: `python -m skin export %s` exports the network later.",
+            keras.backend.backend(),
+            fit.run.name,
+        )
+        return onnx.KerasNetwork(network)
+    onnx.export(network, fit.run.onnx_path)
+    return onnx.OnnxNetwork(fit.run.onnx_path)
+
+
+def _tempered(views: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The mean over views, of shape (n, 7), with each view's logits divided by the temperature."""
+    logits = np.log(np.maximum(views, np.finfo(np.float32).tiny))
+    return softmax(logits / temperature, axis=-1).mean(axis=0, dtype=np.float32)
+
+
+def _fit_temperature(views: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """The temperature with the lowest validation cross-entropy (Guo et al. 2017)."""
+
+    def cross_entropy(log_temperature: float) -> float:
+        probabilities = _tempered(views, float(np.exp(log_temperature)))
+        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
+
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-2.0, 2.0), method="bounded").x))
+
+
+def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
+    """Export the network of a trained run and return its path; `half` stores the weights as float16.
+
+    Raises UserError when the run has no trained weights, or Keras runs on a backend that cannot export.
+    """
+    if not run.weights_path.exists() and not (half and run.onnx_path.exists()):
+        raise UserError(f"Run {run.name!r} has no trained weights: train it to its end first.")
+    if keras.backend.backend() != "tensorflow":
+        raise UserError("The export needs Keras on TensorFlow: unset KERAS_BACKEND, or set it to tensorflow.")
+    if run.weights_path.exists():
+        classifier = build_classifier(dataclasses.replace(run.config, weights="none"), workspace)
+        classifier.network.load_weights(run.weights_path)
+        onnx.export(
+            classifier.for_inference(), run.onnx_path, json.loads(run.calibration_path.read_text())["temperature"]
+        )
+    if half:
+        onnx.halve(run.onnx_path)
+    return run.onnx_path
