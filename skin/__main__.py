@@ -23,6 +23,7 @@ from skin.data import datasets, splits
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.metrics import METRICS
+from skin.models.backbones import find_backbone
 from skin.patient import Patient
 from skin.predict import Prediction, Predictor, default_run
 from skin.progress import console
@@ -80,7 +81,7 @@ def data(
         print(finding)
     _print_table(
         ["split", "train", "validation", "test", "test images whose lesion is in train"],
-        [[name, *split.values()] for name, split in facts["splits"].items()],
+        [[name, *split.values(), *[""] * (4 - len(split))] for name, split in facts["splits"].items()],
     )
 
 
@@ -103,8 +104,11 @@ def _data_facts(dataset: datasets.Dataset, seed: int) -> dict[str, Any]:
     }
 
 
-def _split_facts(dataset: datasets.Dataset, method: str, seed: int) -> dict[str, int]:
-    split = splits.SPLITTERS[method](dataset.images, seed)
+def _split_facts(dataset: datasets.Dataset, method: str, seed: int) -> dict[str, int | str]:
+    try:
+        split = splits.SPLITTERS[method](dataset.images, seed)
+    except UserError as error:
+        return {"error": str(error)}
     sizes = {part: len(image_ids) for part, image_ids in split.parts.items()}
     return {**sizes, "shared_test_images": splits.audit(split, dataset.images).shared_test_images}
 
@@ -130,11 +134,15 @@ def train(
     given = {"dataset": dataset, "backbone": backbone, "weights": weights}
     fields |= {key: value for key, value in given.items() if value is not None}
     models = ("image", "multimodal") if model == "both" else (model,)
-    configs = {kind: TrainConfig.from_preset(preset, **fields, model=kind) for kind in models}
-    base = name or runs.free_name(workspace, f"{Path(str(configs[models[0]].dataset)).name}-{preset}")
-    created = [
-        Run.create(workspace, f"{base}-{kind}" if len(models) > 1 else base, config) for kind, config in configs.items()
-    ]
+    configs = [TrainConfig.from_preset(preset, **fields, model=kind) for kind in models]
+    find_backbone(configs[0].backbone)
+    loaded = datasets.load(configs[0].dataset, workspace, console)  # before anything is made: it may not be there
+    base = name or runs.free_name(workspace, f"{Path(loaded.name).name}-{preset}")
+    named = {
+        f"{base}-{config.model}" if len(models) > 1 else base: dataclasses.replace(config, dataset=loaded.name)
+        for config in configs
+    }
+    created = jobs.create(workspace, named)
     for run in created:
         jobs.claim(run)
     for run in created:

@@ -31,6 +31,17 @@ def start(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]
 
     Raises UsageError, and starts none, when a name is no folder name or is taken.
     """
+    runs = create(workspace, configs)
+    for run in runs:
+        _launch(workspace, run)
+    return runs
+
+
+def create(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]:
+    """Make a run for each name, or none.
+
+    Raises UsageError when a name is no folder name or is taken.
+    """
     runs: list[Run] = []
     try:
         for name, config in configs.items():
@@ -39,8 +50,6 @@ def start(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]
         for run in runs:
             delete(workspace, run)
         raise
-    for run in runs:
-        _launch(workspace, run)
     return runs
 
 

@@ -325,8 +325,9 @@ def _present(per_class: Mapping[str, ClassReport]) -> list[Diagnosis]:
 
 
 def _in_words(report: ClassReport) -> str:
-    images = "its only image" if report.support == 1 else f"its {report.support:,} images"
-    return f"F1 {report.f1:.2f}, {report.recall:.0%} of {images} found"
+    if report.support == 1:
+        return f"F1 {report.f1:.2f}, its only image {'found' if report.recall else 'missed'}"
+    return f"F1 {report.f1:.2f}, {report.recall:.0%} of its {report.support:,} images found"
 
 
 def save_report(path: Path, parts: Mapping[str, Report]) -> None:

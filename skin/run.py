@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_type_hints
 
 import psutil
 
@@ -83,7 +83,7 @@ class Status:
         try:
             process = psutil.Process(self.pid)
             return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - (self.pid_started or 0)) < 2
-        except psutil.Error:
+        except (psutil.Error, ValueError, OverflowError):  # the latter two where no process can have that number
             return False
 
 
@@ -191,7 +191,7 @@ class Run:
         """
         try:
             values = json.loads(self.status_path.read_text())
-            status = Status(**{**values, "state": State(values["state"])})
+            status = _checked(Status(**{**values, "state": State(values["state"])}))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"The status of run {self.name!r} cannot be read ({error}): delete the run.") from error
         if status.state.is_active and status.pid is not None and not status.is_alive:
@@ -216,7 +216,7 @@ class Run:
             return []
         lines = self.history_path.read_text().split("\n")[:-1]
         try:
-            return [Epoch(**json.loads(line)) for line in lines if line.strip()]
+            return [_checked(Epoch(**json.loads(line))) for line in lines if line.strip()]
         except (ValueError, TypeError) as error:
             raise UserError(f"The history of run {self.name!r} is damaged ({error}): delete the run.") from error
 
@@ -238,6 +238,19 @@ class Run:
     def is_finished(self) -> bool:
         """Whether the run can predict and report."""
         return self.status().state is State.FINISHED
+
+
+Record = TypeVar("Record", Status, Epoch)
+
+
+def _checked(record: Record) -> Record:
+    """The record itself. Raises TypeError where a file edited by hand gave a field a value of another type."""
+    for name, kind in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        is_number_for_float = isinstance(value, int) and isinstance(0.0, kind)
+        if not (isinstance(value, kind) or is_number_for_float):
+            raise TypeError(f"{name} is {value!r}")
+    return record
 
 
 def best_epoch(history: list[Epoch]) -> Epoch | None:

@@ -27,32 +27,28 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must stand before the impo
 
 import keras
 import numpy as np
-import psutil
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
-from skin import patient
 from skin import run as runs
 from skin.config import Stage, TrainConfig
-from skin.data import datasets, splits
 from skin.data.batches import Batches, Examples
-from skin.data.pixels import open_pixels
+from skin.data.material import Material, load_material
 from skin.errors import UserError
 from skin.lesion import CODES
 from skin.models import onnx
+from skin.models.calibration import fit_temperature, tempered
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.features import frozen_features
+from skin.models.monitor import Monitor
 from skin.models.objective import AdjustedCrossentropy, build_optimizer
-from skin.progress import Item, Progress, silent
+from skin.progress import Progress, silent
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
 from skin.workspace import Workspace
 
 LOG = logging.getLogger("skin.train")
 _BATCH = 64
-_REPORT_SECONDS = 1.0
 
 
 class Stopped(BaseException):
@@ -119,108 +115,6 @@ def _logging(run: Run) -> Iterator[None]:
             LOG.removeHandler(handler)
             if isinstance(handler, logging.FileHandler):
                 handler.close()
-
-
-class Monitor(keras.callbacks.Callback):
-    """Tells the run's status what happens, about once a second."""
-
-    def __init__(self, run: Run, progress: Progress = silent) -> None:
-        super().__init__()
-        self._run = run
-        self._progress = progress
-        self._stage: Stage | None = None
-        self._epoch = 0
-        self._steps = 0
-        self._epoch_started = 0.0
-        self._reported = 0.0
-
-    def enter(self, state: State) -> None:
-        """Say that another phase of the run begins."""
-        process = psutil.Process()
-        self._run.update_status(
-            state=state, message="", step=0, steps=0, pid=process.pid, pid_started=process.create_time()
-        )
-
-    def begin_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
-        """Say that an epoch begins."""
-        self._stage, self._epoch, self._steps = stage, epoch, steps
-        self._epoch_started = time.time()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 (Keras' signature)
-        """Report the step, the speed and the time left in this stage."""
-        if not self._is_due() or self._stage is None:
-            return
-        elapsed = time.time() - self._epoch_started
-        step = batch + 1
-        steps_left = self._steps - step + self._steps * (self._stage.epochs - self._epoch)
-        self._run.update_status(
-            stage=self._stage.number,
-            epoch=self._epoch,
-            epochs=self._stage.epochs,
-            step=step,
-            steps=self._steps,
-            images_per_second=step * self._stage.batch_size / elapsed,
-            eta_seconds=steps_left * elapsed / step,
-            memory_mb=psutil.Process().memory_info().rss / 1e6,
-        )
-
-    def progress(self, iterable: Iterable[Item], *, desc: str, total: int) -> Iterable[Item]:
-        """A Progress that also tells the status."""
-        for step, item in enumerate(self._progress(iterable, desc=desc, total=total)):
-            if self._is_due():
-                self._run.update_status(message=desc, step=step, steps=total)
-            yield item
-
-    def _is_due(self) -> bool:
-        due = time.time() - self._reported >= _REPORT_SECONDS
-        if due:
-            self._reported = time.time()
-        return due
-
-
-@dataclass(frozen=True)
-class Material:
-    """The data of a run: pixels of shape (n_images, size, size, 3), encoded patients, truth as class indices."""
-
-    dataset: datasets.Dataset
-    split: splits.Split
-    pixels: NDArray[np.uint8]
-    patients: NDArray[np.float32]
-    truth: NDArray[np.int64]
-
-    def rows(self, part: str) -> NDArray[np.int64]:
-        """Rows of the part "train", "validation" or "test"."""
-        return np.array([self._row_of[image_id] for image_id in self.split.parts[part]], np.int64)
-
-    @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {image.image_id: row for row, image in enumerate(self.dataset.images)}
-
-
-def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -> Material:
-    """The run's data set, split once and for all, and decoded.
-
-    Raises UserError when a resumed run's images are no longer all there.
-    """
-    config = run.config
-    dataset = datasets.load(config.dataset, workspace, progress)
-    if dataset.dropped:
-        LOG.info("%d rows of %s are left out; `python -m skin data` names them.", len(dataset.dropped), dataset.title)
-    if not run.split_path.exists():
-        splits.SPLITTERS[config.split](dataset.images, config.seed).save(run.split_path)
-    split = splits.Split.load(run.split_path)
-    present = {image.image_id for image in dataset.images}
-    if missing := [name for part in split.parts.values() for name in part if name not in present]:
-        raise UserError(
-            f"{len(missing)} images of this run, {missing[0]} first, are gone from {dataset.title}: restore them."
-        )
-    return Material(
-        dataset,
-        split,
-        open_pixels(dataset, config.image_size, workspace, progress),
-        patient.encode([image.patient for image in dataset.images]),
-        np.array([CODES.index(image.diagnosis) for image in dataset.images], np.int64),
-    )
 
 
 @dataclass(frozen=True)
@@ -302,37 +196,40 @@ def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any
     """Train `model` until the stage's epochs or its patience are used up, and leave it with its best weights."""
     examples = fit.examples(inputs)
     validation = fit.validation_inputs(inputs)
-    steps = len(Batches(examples, fit.config, stage.number, 1))
-    optimizer = build_optimizer(fit.config, stage, steps)
+    optimizer = build_optimizer(fit.config, stage, len(Batches(examples, fit.config, stage.number, 1)))
     model.compile(optimizer, fit.loss, metrics=["categorical_accuracy"], jit_compile=keras.backend.backend() == "jax")
     optimizer.build(model.trainable_variables)
     best = _restore(fit.run, stage, model) or _arrays(model.weights)
     fit.monitor.enter(State.TRAINING)
-    while (epoch := _next_epoch(fit.run, stage)) is not None:
-        fit.monitor.begin_epoch(stage, epoch, steps)
-        _seed_dropout(model, (fit.config.seed, stage.number, epoch))
-        batches = Batches(examples, fit.config, stage.number, epoch)
-        started = time.time()
-        logs = model.fit(batches, verbose=0, shuffle=False, callbacks=[fit.monitor]).history
-        seconds = time.time() - started
-        logits = model.predict(validation, batch_size=_BATCH, verbose=0)
-        record = Epoch(
-            stage=stage.number,
-            epoch=epoch,
-            loss=logs["loss"][0],
-            accuracy=logs["categorical_accuracy"][0],
-            **_validate(fit, logits),
-            learning_rate=float(keras.ops.convert_to_numpy(optimizer.learning_rate)),
-            seconds=time.time() - started,
-            images_per_second=steps * min(stage.batch_size, len(examples.rows)) / seconds,
-        )
-        history = [*fit.run.history(), record]
-        if runs.best_epoch(history) == record:
+    while (number := _next_epoch(fit.run, stage)) is not None:
+        record = _train_epoch(fit, stage, number, model, examples, validation)
+        if runs.best_epoch([*fit.run.history(), record]) == record:
             best = _arrays(model.weights)
         _checkpoint(fit.run, record, model, best)
         fit.run.append_history(record)
         LOG.info(_EPOCH_LINE.format(**dataclasses.asdict(record), epochs=stage.epochs))
     _assign(model.weights, best)
+
+
+def _train_epoch(
+    fit: Fit, stage: Stage, number: int, model: keras.Model, examples: Examples, validation: list[NDArray[Any]]
+) -> Epoch:
+    batches = Batches(examples, fit.config, stage.number, number)
+    fit.monitor.begin_epoch(stage, number, len(batches))
+    _seed_dropout(model, (fit.config.seed, stage.number, number))
+    started = time.time()
+    logs = model.fit(batches, verbose=0, shuffle=False, callbacks=[fit.monitor]).history
+    seconds = time.time() - started
+    return Epoch(
+        stage=stage.number,
+        epoch=number,
+        loss=logs["loss"][0],
+        accuracy=logs["categorical_accuracy"][0],
+        **_validate(fit, model.predict(validation, batch_size=_BATCH, verbose=0)),
+        learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+        seconds=time.time() - started,
+        images_per_second=len(batches) * batches.batch_size / seconds,
+    )
 
 
 _EPOCH_LINE = (
@@ -418,7 +315,7 @@ def _finish(fit: Fit) -> None:
     rows = {part: material.rows(part) for part in ("validation", "test")}
     views = {part: predict(rows[part], progress=fit.monitor.progress) for part in rows}
     temperature = (
-        _fit_temperature(views["validation"], material.truth[rows["validation"]]) if fit.config.calibrate else 1.0
+        fit_temperature(views["validation"], material.truth[rows["validation"]]) if fit.config.calibrate else 1.0
     )
     runs.write_atomically(run.calibration_path, json.dumps({"temperature": temperature}).encode())
     if run.onnx_path.exists():
@@ -428,7 +325,7 @@ def _finish(fit: Fit) -> None:
             image_ids=material.split.parts[part],
             lesion_ids=tuple(material.dataset.images[row].lesion_id for row in rows[part]),
             truth=material.truth[rows[part]],
-            probabilities=_tempered(views[part], temperature),
+            probabilities=tempered(views[part], temperature),
         )
         for part in rows
     }
@@ -448,22 +345,6 @@ def _inference_network(fit: Fit) -> onnx.Network:
         return onnx.KerasNetwork(network)
     onnx.export(network, fit.run.onnx_path)
     return onnx.OnnxNetwork(fit.run.onnx_path)
-
-
-def _tempered(views: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """The mean over views, of shape (n, 7), with each view's logits divided by the temperature."""
-    logits = np.log(np.maximum(views, np.finfo(np.float32).tiny))
-    return softmax(logits / temperature, axis=-1).mean(axis=0, dtype=np.float32)
-
-
-def _fit_temperature(views: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """The temperature with the lowest validation cross-entropy (Guo et al. 2017)."""
-
-    def cross_entropy(log_temperature: float) -> float:
-        probabilities = _tempered(views, float(np.exp(log_temperature)))
-        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
-
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-2.0, 2.0), method="bounded").x))
 
 
 def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:

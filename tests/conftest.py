@@ -1,8 +1,10 @@
 """What several tests need: a workspace, a small drawn data set, one really trained run."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from skin.config import TrainConfig
 from skin.data import datasets
@@ -10,14 +12,22 @@ from skin.data.datasets import Dataset
 from skin.run import Run
 from skin.workspace import Workspace
 
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
+
 SMALL = {
     "image_size": 64,
     "stage1_epochs": 3,
-    "stage2_epochs": 1,
+    "stage2_epochs": 2,
     "stage2_batch_size": 16,
     "views": 1,
 }
 """Settings under which the real trainer with the real backbone takes seconds."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("ham10000") and not os.environ.get("HAM10000_DIR"):
+        pytest.skip("set HAM10000_DIR to a folder with the HAM10000 data set")
 
 
 @pytest.fixture

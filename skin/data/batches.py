@@ -45,15 +45,15 @@ class Batches(keras.utils.PyDataset):
         self._examples = examples
         self._config = config
         self._seed = (config.seed, stage, epoch)
-        self._batch_size = min(config.stages[stage - 1].batch_size, len(examples.rows))
+        self.batch_size = min(config.stages[stage - 1].batch_size, len(examples.rows))
         self._order = np.random.default_rng(self._seed).permutation(len(examples.rows))
 
     def __len__(self) -> int:
-        return len(self._order) // self._batch_size
+        return len(self._order) // self.batch_size
 
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng((*self._seed, index))
-        picked = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        picked = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         examples = self._examples
         inputs: tuple[Inputs, ...] = (self._drawn(examples.rows[picked], rng),)
         if self._config.model == "multimodal":

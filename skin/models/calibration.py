@@ -1,0 +1,22 @@
+"""One temperature that makes probabilities mean what they say (Guo et al. 2017)."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+
+
+def tempered(views: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The mean over views of probabilities of shape (views, n, 7), with each view's logits divided by the temperature."""
+    logits = np.log(np.maximum(views, np.finfo(np.float32).tiny))
+    return softmax(logits / temperature, axis=-1).mean(axis=0, dtype=np.float32)
+
+
+def fit_temperature(views: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """The temperature with the lowest validation cross-entropy."""
+
+    def cross_entropy(log_temperature: float) -> float:
+        probabilities = tempered(views, float(np.exp(log_temperature)))
+        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
+
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-2.0, 2.0), method="bounded").x))

@@ -1,0 +1,76 @@
+"""Batches are random only through their seed."""
+
+import numpy as np
+import pytest
+
+from skin import patient
+from skin.config import TrainConfig
+from skin.data.batches import Batches, Examples, augment
+from skin.patient import Patient
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+STILL = {"flips": False, "zoom": 0, "brightness": 0, "colour": 0}
+
+
+def config(**fields: object) -> TrainConfig:
+    return TrainConfig.parse({"image_size": 32, "stage2_batch_size": 4, "model": "multimodal", **fields})
+
+
+def examples(n: int = 10) -> Examples:
+    images = np.stack([np.roll(IMAGE, shift, axis=0) for shift in range(n)])
+    patients = patient.encode([Patient.parse(50, "male", "back")] * n)
+    return Examples(
+        images, np.arange(n), patients, np.eye(7, dtype=np.float32)[np.arange(n) % 7], np.ones(n, np.float32)
+    )
+
+
+def test_same_seed_stage_epoch_and_number_give_the_same_batch() -> None:
+    first, second = (Batches(examples(), config(), 2, 3)[1] for _ in range(2))
+    for one, other in zip(first[0], second[0], strict=True):
+        assert np.array_equal(one, other)
+    assert np.array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("other", [{"seed": 43}, {"stage": 1}, {"epoch": 4}, {"index": 0}])
+def test_anything_else_gives_another(other: dict[str, int]) -> None:
+    def drawn(seed: int = 42, stage: int = 2, epoch: int = 3, index: int = 1) -> np.ndarray:
+        return Batches(examples(), config(seed=seed, stage1_batch_size=4), stage, epoch)[index][0][0]
+
+    assert not np.array_equal(drawn(), drawn(**other))
+
+
+def test_an_epoch_draws_every_image_at_most_once_and_leaves_the_smaller_batch_out() -> None:
+    batches = Batches(examples(10), config(**STILL), 2, 1)
+    drawn = np.concatenate([batches[index][0][0] for index in range(len(batches))])
+    assert len(batches) == 2
+    assert len(np.unique(drawn.reshape(8, -1), axis=0)) == 8
+
+
+def test_fewer_images_than_a_batch_still_make_one() -> None:
+    batches = Batches(examples(3), config(), 2, 1)
+    assert len(batches) == 1
+    assert batches[0][1].shape == (3, 7)
+
+
+def test_patient_fields_drop_to_unknown_at_the_configured_rate() -> None:
+    batches = Batches(examples(400), config(field_dropout=0.5, stage2_batch_size=400, **STILL), 2, 1)
+    fields = batches[0][0][1]
+    for columns in patient.FIELDS.values():
+        share = (fields[:, columns] == patient.UNKNOWN[columns]).all(axis=1).mean()
+        assert 0.4 < share < 0.6
+
+
+def test_the_image_only_model_gets_no_patient() -> None:
+    assert len(Batches(examples(), config(model="image"), 2, 1)[0][0]) == 1
+
+
+@pytest.mark.parametrize("only", [{"flips": True}, {"zoom": 0.5}, {"brightness": 0.5}, {"colour": 0.5}])
+def test_each_augmentation_changes_the_image_and_keeps_its_shape(only: dict[str, object]) -> None:
+    rng = np.random.default_rng(1)
+    variants = [augment(IMAGE, config(**{**STILL, **only}), rng) for _ in range(8)]
+    assert all(variant.shape == IMAGE.shape and variant.dtype == np.uint8 for variant in variants)
+    assert any(not np.array_equal(variant, IMAGE) for variant in variants)
+
+
+def test_without_augmentation_the_image_is_untouched() -> None:
+    assert np.array_equal(augment(IMAGE, config(**STILL), np.random.default_rng(0)), IMAGE)

@@ -1,0 +1,84 @@
+"""Every row of BACKBONES keeps the contract of the table."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from skin import patient
+from skin.config import TrainConfig
+from skin.errors import UsageError, UserError
+from skin.models import onnx
+from skin.models.backbones import BACKBONES, build_backbone
+from skin.models.classifier import build_classifier
+from skin.patient import Patient
+from skin.workspace import Workspace
+
+PATIENTS = patient.encode([Patient(50), Patient.parse(30, "male", "back"), Patient()])
+
+
+def untrained(**fields: object) -> TrainConfig:
+    return TrainConfig.parse({"weights": "none", "image_size": 64, "model": "multimodal", **fields})
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_exported_network_answers_as_keras_does(
+    name: str, images: np.ndarray, workspace: Workspace, tmp_path: Path
+) -> None:
+    network = build_classifier(untrained(backbone=name), workspace).for_inference()
+    onnx.export(network, tmp_path / "model.onnx")
+    exported = onnx.OnnxNetwork(tmp_path / "model.onnx")(images, PATIENTS)
+    trained = onnx.KerasNetwork(network)(images, PATIENTS)
+    np.testing.assert_allclose(exported.probabilities, trained.probabilities, atol=1e-4)
+    np.testing.assert_allclose(exported.embedding, trained.embedding, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(exported.heatmap, trained.heatmap, rtol=1e-3, atol=1e-4)
+
+
+KERAS_PREPROCESSING = {
+    "resnet50": keras.applications.resnet50.preprocess_input,
+    "efficientnet_v2_b0": lambda pixels: (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+    "convnext_tiny": lambda pixels: (pixels - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375],
+    "mobilenet_v3_large": lambda pixels: pixels / 127.5 - 1,
+    "efficientnet_lite0": lambda pixels: (pixels - 127) / 128,
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_pixels_are_scaled_as_the_weights_expect(name: str, images: np.ndarray, workspace: Workspace) -> None:
+    backbone = build_backbone(untrained(backbone=name), workspace)
+    scaled = keras.Model(backbone.input, backbone.layers[-1].input)
+    expected = KERAS_PREPROCESSING[name](images.astype(np.float32))
+    np.testing.assert_allclose(scaled.predict_on_batch(images), expected, atol=1e-4)
+
+
+def test_unit_scaling_ignores_what_the_weights_expect(images: np.ndarray, workspace: Workspace) -> None:
+    backbone = build_backbone(untrained(backbone="resnet50", scaling="unit"), workspace)
+    scaled = keras.Model(backbone.input, backbone.layers[-1].input)
+    np.testing.assert_allclose(scaled.predict_on_batch(images), images / 255, atol=1e-6)
+
+
+def test_weights_that_cannot_be_had_name_the_choices(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workspace: Workspace
+) -> None:
+    for scheme in ("http_proxy", "https_proxy"):  # a port that refuses, so that the test is the same without a network
+        monkeypatch.setenv(scheme, "http://127.0.0.1:9")
+    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path), raising=False)
+    config = untrained(backbone="mobilenet_v3_large", weights="imagenet")
+    with pytest.raises(UserError, match=r"could not be had .*efficientnet_lite0.*weights file.*none"):
+        build_backbone(config, workspace)
+
+
+def test_weights_file_that_is_not_there_is_named(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match=r"no weights file 'missing\.h5'"):
+        build_backbone(untrained(weights="missing.h5"), workspace)
+
+
+def test_unknown_backbone_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="efficientnet_lite0"):
+        build_backbone(untrained(backbone="vgg99"), workspace)

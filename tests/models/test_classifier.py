@@ -1,0 +1,81 @@
+"""The two classifiers, and the heatmap that they compute beside the answer."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from skin import patient
+from skin.config import HEADS, MODELS, TrainConfig
+from skin.lesion import CODES
+from skin.models import onnx
+from skin.models.classifier import Classifier, build_classifier
+from skin.patient import Patient
+from skin.workspace import Workspace
+
+PATIENTS = patient.encode([Patient(50), Patient()])
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+
+
+def build(workspace: Workspace, **fields: object) -> Classifier:
+    return build_classifier(TrainConfig.parse({"image_size": 64, **fields}), workspace)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("model", MODELS)
+def test_heatmap_is_the_grad_cam_of_automatic_differentiation(model: str, head: str, workspace: Workspace) -> None:
+    classifier = build(workspace, model=model, head=head)
+    inputs = [IMAGES, PATIENTS][: 2 if model == "multimodal" else 1]
+    _, _, heatmap = classifier.for_inference().predict_on_batch(inputs)
+    feature_map = tf.convert_to_tensor(classifier.backbone.predict_on_batch(IMAGES))
+    head_inputs = [tf.convert_to_tensor(value) for value in inputs[1:]]
+    for index in range(len(CODES)):
+        with tf.GradientTape() as tape:
+            tape.watch(feature_map)
+            logits = classifier.head([tf.reduce_mean(feature_map, (1, 2)), *head_inputs])
+            logit = logits[:, index]
+        weights = tf.reduce_mean(tape.gradient(logit, feature_map), (1, 2), keepdims=True)
+        expected = tf.nn.relu(tf.reduce_sum(weights * feature_map, -1)).numpy()
+        assert expected.max() > 0
+        np.testing.assert_allclose(heatmap[..., index], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_image_only_and_multimodal_share_the_width_of_the_head(workspace: Workspace) -> None:
+    widths = {build(workspace, model=model).head.get_layer("hidden").units for model in MODELS}
+    assert len(widths) == 1
+
+
+def test_only_the_multimodal_model_looks_at_the_patient(workspace: Workspace) -> None:
+    image, multimodal = (build(workspace, model=model).network for model in MODELS)
+    assert [node.name for node in image.inputs] == ["image"]
+    one, other = (multimodal.predict_on_batch([IMAGES[:1], PATIENTS[row : row + 1]]) for row in (0, 1))
+    assert not np.allclose(one, other)
+
+
+def test_same_seed_gives_the_same_head(workspace: Workspace) -> None:
+    first, second = (build(workspace, seed=7).head.get_weights() for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_temperature_softens_and_half_precision_barely_matters(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.export(build(workspace).for_inference(), path)
+    sharp = onnx.OnnxNetwork(path)(IMAGES, PATIENTS).probabilities
+    onnx.set_temperature(path, 4.0)
+    soft = onnx.OnnxNetwork(path)(IMAGES, PATIENTS).probabilities
+    assert (soft.max(axis=1) < sharp.max(axis=1)).all()
+    assert (soft.argmax(axis=1) == sharp.argmax(axis=1)).all()
+    size = path.stat().st_size
+    onnx.halve(path)
+    assert path.stat().st_size < 0.55 * size < 10e6
+    np.testing.assert_allclose(onnx.OnnxNetwork(path)(IMAGES, PATIENTS).probabilities, soft, atol=2e-3)
+
+
+def test_dropout_is_off_and_statistics_are_frozen_in_features(workspace: Workspace) -> None:
+    backbone = build(workspace).backbone
+    before = [np.array(weight) for weight in keras.tree.map_structure(lambda v: v.numpy(), backbone.weights)]
+    first, second = (backbone.predict_on_batch(IMAGES) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))

@@ -1,0 +1,51 @@
+"""What a training minimises, and how fast it goes."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from skin.config import TrainConfig
+from skin.models.objective import AdjustedCrossentropy, build_optimizer
+
+LOGITS = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+TARGETS = np.eye(7, dtype=np.float32)[[0, 3, 5, 5]]
+
+
+def test_offsets_are_added_before_the_softmax() -> None:
+    offsets = np.log(np.array([1, 2, 3, 4, 5, 6, 7]) / 28)
+    loss = AdjustedCrossentropy(offsets, 0.0)(TARGETS, LOGITS)
+    expected = -log_softmax(LOGITS + offsets, axis=1)[TARGETS == 1].mean()
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_label_smoothing_spreads_the_target() -> None:
+    loss = AdjustedCrossentropy(np.zeros(7), 0.1)(TARGETS, LOGITS)
+    smoothed = TARGETS * 0.9 + 0.1 / 7
+    assert float(loss) == pytest.approx(-(smoothed * log_softmax(LOGITS, axis=1)).sum(axis=1).mean(), rel=1e-5)
+
+
+def rates(config: TrainConfig, steps: int) -> list[float]:
+    stage = config.stages[1]
+    schedule = build_optimizer(config, stage, steps)._learning_rate
+    return [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(steps * stage.epochs + 1)]
+
+
+def test_cosine_warms_up_and_ends_at_zero() -> None:
+    curve = rates(TrainConfig.parse({"stage2_epochs": 4, "stage2_learning_rate": 1e-3, "warmup_epochs": 1}), 10)
+    assert curve[0] == 0
+    assert max(curve) == pytest.approx(curve[10]) == pytest.approx(1e-3)
+    assert curve[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_warm_up_longer_than_the_stage_leaves_a_step_to_train() -> None:
+    curve = rates(TrainConfig.parse({"stage2_epochs": 1, "warmup_epochs": 5}), 4)
+    assert max(curve) > 0
+
+
+def test_constant_schedule_is_constant() -> None:
+    optimizer = build_optimizer(
+        TrainConfig.from_preset("reference"), TrainConfig.from_preset("reference").stages[1], 10
+    )
+    assert float(keras.ops.convert_to_numpy(optimizer.learning_rate)) == pytest.approx(1e-5)
+    assert optimizer.weight_decay is None

@@ -1,0 +1,153 @@
+"""The run folder as a channel between processes."""
+
+import dataclasses
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from skin import run as runs
+from skin.config import TrainConfig
+from skin.errors import UsageError, UserError
+from skin.run import Epoch, Run, State, Status
+from skin.workspace import Workspace
+
+EPOCH = Epoch(1, 1, 1.5, 0.5, 1.4, 0.6, 0.5, 1e-3, 2.0, 100.0)
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> Run:
+    return Run.create(workspace, "first", TrainConfig())
+
+
+def test_a_new_run_is_queued_with_its_recipe(run: Run) -> None:
+    assert run.status().state is State.QUEUED
+    assert Run(run.folder).config == TrainConfig()
+    assert run.history() == []
+    assert run.log_tail() == []
+
+
+@pytest.mark.parametrize("name", ["", "..", "../up", "a/b", ".hidden", "-flag", "x" * 81, "name with spaces", "ü"])
+def test_names_that_are_no_folder_names_are_refused(workspace: Workspace, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a run"):
+        Run.create(workspace, name, TrainConfig())
+    assert not workspace.runs.exists() or list(workspace.runs.iterdir()) == []
+
+
+def test_a_taken_name_is_refused_and_nothing_is_harmed(workspace: Workspace, run: Run) -> None:
+    run.append_history(EPOCH)
+    with pytest.raises(UsageError, match="exists already"):
+        Run.create(workspace, "first", TrainConfig(seed=1))
+    assert run.history() == [EPOCH]
+
+
+def test_history_survives_a_line_that_a_crash_cut_short(run: Run) -> None:
+    run.append_history(EPOCH)
+    with run.history_path.open("a") as file:
+        file.write('{"stage": 1, "epo')
+    assert run.history() == [EPOCH]
+    second = dataclasses.replace(EPOCH, epoch=2)
+    run.append_history(second)
+    assert run.history() == [EPOCH, second]
+
+
+def test_a_dead_process_means_interrupted_and_a_recycled_pid_does_not_help(run: Run) -> None:
+    run.write_status(Status(State.TRAINING, pid=os.getpid(), pid_started=1.0))
+    assert run.status().state is State.INTERRUPTED
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}', '{"colour": 1}'])
+def test_a_damaged_status_is_a_sentence(run: Run, content: str) -> None:
+    run.status_path.write_text(content)
+    with pytest.raises(UserError, match="'first' cannot be read"):
+        run.status()
+
+
+@pytest.mark.parametrize("content", ["", "{", "7", "[]", '{"hat": 1}', '{"seed": "x"}'])
+def test_a_damaged_recipe_is_a_sentence(run: Run, content: str) -> None:
+    run.config_path.write_text(content)
+    with pytest.raises(UserError, match="no run configuration"):
+        _ = Run(run.folder).config
+
+
+def test_a_damaged_history_is_a_sentence(run: Run) -> None:
+    run.history_path.write_text("nonsense\n")
+    with pytest.raises(UserError, match="is damaged"):
+        run.history()
+
+
+def test_a_reader_never_sees_half_a_status(run: Run) -> None:
+    done = threading.Event()
+
+    def write() -> None:
+        for step in range(300):
+            run.write_status(Status(State.STOPPED, step=step, message="x" * 5000))
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not done.is_set():
+        run.status()
+    writer.join()
+    assert run.status().step == 299
+
+
+def test_a_failed_write_says_so_and_keeps_what_was_there(run: Run) -> None:
+    def full_disk(partial: Path) -> None:
+        partial.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    before = run.status_path.read_bytes()
+    with pytest.raises(UserError, match=r"No space left on device.*free some space"):
+        runs.replace_file(run.status_path, full_disk)
+    assert run.status_path.read_bytes() == before
+    assert {path.name for path in run.folder.iterdir()} == {"config.json", "status.json"}
+
+
+def test_runs_are_found_by_name_or_path_and_listed_newest_first(workspace: Workspace, run: Run) -> None:
+    second = Run.create(workspace, "second", TrainConfig())
+    own = [listed for listed in runs.list_runs(workspace) if listed.folder.parent == workspace.runs]
+    assert own == [second, run]
+    assert runs.get(workspace, "first") == run
+    assert runs.get(workspace, str(run.folder)).folder == run.folder
+    with pytest.raises(UserError, match=r"no run 'third'\. Runs: second, first"):
+        runs.get(workspace, "third")
+
+
+def test_rename_and_delete(workspace: Workspace, run: Run) -> None:
+    renamed = runs.rename(workspace, run, "better")
+    assert runs.find(workspace, "first") is None
+    assert renamed.status().state is State.QUEUED
+    runs.delete(workspace, renamed)
+    assert runs.find(workspace, "better") is None
+
+
+def test_a_living_run_is_neither_renamed_nor_deleted(workspace: Workspace, run: Run) -> None:
+    import psutil
+
+    process = psutil.Process()
+    run.update_status(state=State.TRAINING, pid=process.pid, pid_started=process.create_time())
+    for change in (lambda: runs.delete(workspace, run), lambda: runs.rename(workspace, run, "other")):
+        with pytest.raises(UserError, match="stop it first"):
+            change()
+
+
+def test_a_shipped_run_is_neither_renamed_nor_deleted(workspace: Workspace, run: Run) -> None:
+    (run.folder / "LICENSE").write_text("CC BY-NC-SA 4.0")
+    with pytest.raises(UserError, match="came with the project"):
+        runs.delete(workspace, run)
+
+
+def test_free_name_numbers_what_is_taken(workspace: Workspace, run: Run) -> None:
+    assert runs.free_name(workspace, "new") == "new"
+    assert runs.free_name(workspace, run.name) == "first-2"
+    assert runs.free_name(workspace, "../my data!") == "my-data"
+
+
+def test_best_epoch_has_the_lowest_validation_loss() -> None:
+    epochs = [dataclasses.replace(EPOCH, epoch=number, val_loss=loss) for number, loss in enumerate([3.0, 1.0, 2.0], 1)]
+    best = runs.best_epoch(epochs)
+    assert best is not None
+    assert best.epoch == 2
+    assert runs.best_epoch([]) is None

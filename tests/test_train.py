@@ -1,0 +1,162 @@
+"""A training run from its first second to its report, killed on the way and resumed."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL
+
+from skin.config import TrainConfig
+from skin.data import splits
+from skin.data.datasets import Dataset
+from skin.errors import UserError
+from skin.predict import Predictor
+from skin.report import load_predictions, load_report
+from skin.run import Epoch, Run, State, best_epoch
+from skin.train import export_run, train
+from skin.workspace import PROJECT, Workspace
+
+
+def learned(history: list[Epoch]) -> list[dict[str, float]]:
+    """What the epochs say of the network, without how long they took."""
+    timed = {"seconds", "images_per_second"}
+    return [{key: value for key, value in dataclasses.asdict(epoch).items() if key not in timed} for epoch in history]
+
+
+def test_a_finished_run_has_everything_and_nothing_temporary(trained_run: Run) -> None:
+    assert trained_run.status().state is State.FINISHED
+    names = {path.name for path in trained_run.folder.iterdir()}
+    assert names == {
+        "config.json",
+        "status.json",
+        "history.jsonl",
+        "train.log",
+        "split.csv",
+        "network.weights.h5",
+        "calibration.json",
+        "model.onnx",
+        "predictions.npz",
+        "report.json",
+    }
+
+
+def test_both_stages_are_in_the_history(trained_run: Run) -> None:
+    epochs = [(epoch.stage, epoch.epoch) for epoch in trained_run.history()]
+    assert epochs == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]
+    assert "stage 2 epoch 2/2" in "\n".join(trained_run.log_tail())
+
+
+def test_the_report_judges_the_split_that_was_saved(trained_run: Run, demo: Dataset) -> None:
+    split = splits.Split.load(trained_run.split_path)
+    assert splits.audit(split, demo.images).shared_test_images == 0
+    for part, predictions in load_predictions(trained_run.predictions_path).items():
+        assert predictions.image_ids == split.parts[part]
+    assert load_report(trained_run.report_path)["test"].n == len(split.test)
+
+
+def test_the_network_learned_something(trained_run: Run) -> None:
+    """Five epochs of 64 pixels are far from enough, but not nothing."""
+    assert load_report(trained_run.report_path)["test"].headline["macro_auc"].value > 0.6
+
+
+def test_training_and_prediction_share_one_way_in(trained_run: Run, demo: Dataset) -> None:
+    saved = load_predictions(trained_run.predictions_path)["test"]
+    images = {image.image_id: image for image in demo.images}
+    predictor = Predictor(trained_run)
+    for row in range(3):
+        image = images[saved.image_ids[row]]
+        prediction = predictor.predict(image.path.read_bytes(), image.patient)
+        np.testing.assert_allclose(list(prediction.probabilities.values()), saved.probabilities[row], atol=1e-4)
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch(trained_run: Run) -> None:
+    best = best_epoch(trained_run.history())
+    assert best is not None
+    validation = load_report(trained_run.report_path)["validation"]
+    assert validation.headline["accuracy"].value == pytest.approx(best.val_accuracy, abs=1e-6)
+
+
+def command(workspace: Workspace, *words: str) -> list[str]:
+    return [sys.executable, "-m", "skin", *words, "--home", str(workspace.home)]
+
+
+def killed(process: subprocess.Popen[bytes], run: Run, is_due: Callable[[], bool]) -> None:
+    """Kill the process without a word as soon as `is_due`."""
+    while not is_due():
+        assert process.poll() is None, run.log_tail()
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_run_killed_in_each_stage_ends_as_an_undisturbed_one(trained_run: Run, shared_workspace: Workspace) -> None:
+    run = Run.create(shared_workspace, "killed", trained_run.config)
+    for lines in (1, 4):  # in stage 1 after its first epoch, in stage 2 after its first epoch
+        log = run.log_path.open("ab")
+        process = subprocess.Popen(command(shared_workspace, "resume", run.name), cwd=PROJECT, stdout=log, stderr=log)
+        killed(process, run, lambda lines=lines: len(run.history()) >= lines)
+        assert run.status().state is State.INTERRUPTED
+        assert len(run.history()) < 5
+    subprocess.run(command(shared_workspace, "resume", run.name), cwd=PROJECT, check=True, capture_output=True)
+    assert learned(run.history()) == learned(trained_run.history())
+    for part, predictions in load_predictions(run.predictions_path).items():
+        undisturbed = load_predictions(trained_run.predictions_path)[part]
+        np.testing.assert_array_equal(predictions.probabilities, undisturbed.probabilities)
+
+
+def test_a_stop_is_said_and_resumed(shared_workspace: Workspace, demo: Dataset) -> None:
+    config = TrainConfig.from_preset("demo", dataset=demo.name, **{**SMALL, "stage1_epochs": 500, "stage2_epochs": 0})
+    run = Run.create(shared_workspace, "stopped", config)
+    process = subprocess.Popen(command(shared_workspace, "resume", run.name), cwd=PROJECT, stderr=subprocess.DEVNULL)
+    while not run.history():
+        time.sleep(0.01)
+    subprocess.run(command(shared_workspace, "stop", run.name), cwd=PROJECT, check=True, capture_output=True)
+    assert process.wait() == 1
+    assert run.status().state is State.STOPPED
+    assert run.state_path.exists()
+
+
+def test_a_run_whose_images_are_gone_fails_with_a_sentence(workspace: Workspace, trained_run: Run) -> None:
+    run = Run.create(workspace, "orphan", trained_run.config)
+    run.split_path.write_text(
+        "image_id,part\nDEMO_0000001,train\nGONE_1,train\nDEMO_0000002,validation\nDEMO_0000003,test\n"
+    )
+    with pytest.raises(UserError, match="GONE_1 first, are gone"):
+        train(run, workspace)
+    assert run.status().state is State.FAILED
+    assert "GONE_1" in run.status().message
+
+
+def test_export_writes_the_same_network_again(trained_run: Run, shared_workspace: Workspace) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    before = Predictor(trained_run).predict(image).probabilities
+    trained_run.onnx_path.unlink()
+    export_run(trained_run, shared_workspace)
+    assert Predictor(trained_run).predict(image).probabilities == pytest.approx(before, abs=1e-6)
+
+
+def test_jax_trains_without_tensorflow(workspace: Workspace, demo: Dataset, tmp_path: Path) -> None:
+    """In a process of its own, in which TensorFlow cannot be imported."""
+    pytest.importorskip("jax")
+    config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **{**SMALL, "stage2_epochs": 1})
+    run = Run.create(workspace, "jax", config)
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['tensorflow'] = None\n")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(tmp_path)}
+    subprocess.run(
+        command(workspace, "resume", run.name), cwd=PROJECT, env=environment, check=True, capture_output=True
+    )
+    assert run.status().state is State.FINISHED
+    assert not run.onnx_path.exists()
+    saved = load_predictions(run.predictions_path)["test"]
+    export_run(run, workspace)
+    images = {image.image_id: image for image in demo.images}
+    image = images[saved.image_ids[0]]
+    prediction = Predictor(run).predict(image.path, image.patient)
+    np.testing.assert_allclose(list(prediction.probabilities.values()), saved.probabilities[0], atol=1e-4)
