@@ -61,7 +61,7 @@ def resume(workspace: Workspace, run: Run) -> None:
     status = run.status()
     if status.state is State.FINISHED:
         raise UserError(f"{run.name} is finished: start a new run to train longer.")
-    if status.is_alive:
+    if status.is_running:
         raise UserError(f"{run.name} is {status.state} already.")
     run.update_status(state=State.QUEUED, message="", pid=None, pid_started=None)
     _launch(workspace, run)
@@ -85,7 +85,7 @@ def claim(run: Run, pid: int | None = None) -> None:
     """
     pid = pid or os.getpid()
     status = run.status()
-    if status.is_alive and status.pid != pid:
+    if status.is_running and status.pid != pid:
         raise UserError(f"{run.name} is {status.state} already, in process {status.pid}.")
     run.update_status(state=State.QUEUED, message="", pid=pid, pid_started=psutil.Process(pid).create_time())
 
@@ -96,7 +96,7 @@ def stop(run: Run) -> None:
     Raises UserError when none runs.
     """
     status = run.status()
-    if not (status.state.is_active and status.is_alive):
+    if not status.is_running:
         raise UserError(f"{run.name} is {status.state}: there is nothing to stop.")
     with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
         process = psutil.Process(status.pid)
@@ -132,7 +132,7 @@ def living_runs(workspace: Workspace) -> list[tuple[Run, Status]]:
     for run in list_runs(workspace):
         with suppress(UserError):  # a damaged folder stands in nobody's way
             status = run.status()
-            if status.state.is_active and status.is_alive:
+            if status.is_running:
                 living.append((run, status))
     return sorted(living, key=lambda pair: _turn(pair[1]))
 

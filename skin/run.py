@@ -86,6 +86,11 @@ class Status:
         except (psutil.Error, ValueError, OverflowError):  # the latter two where no process can have that number
             return False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a living process trains the run, or waits to."""
+        return self.state.is_active and self.is_alive
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -346,7 +351,7 @@ def _check_idle_and_own(workspace: Workspace, run: Run) -> None:
         status = run.status()
     except UserError:
         return
-    if status.state.is_active and status.is_alive:
+    if status.is_running:
         raise UserError(f"{run.name} is {status.state}: stop it first.")
 
 

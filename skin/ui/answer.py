@@ -1,0 +1,170 @@
+"""An answer in words and bars, as HTML."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import TypedDict
+
+from skin.lesion import TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
+from skin.patient import Patient, Sex, Site
+from skin.plots.style import DIAGNOSIS_COLOURS
+from skin.predict import Prediction, Predictor
+from skin.run import Run
+from skin.ui.predictors import KINDS
+
+ADVICE = {
+    Risk.HIGH: "This looks most like a cancer of the skin: show it to a dermatologist soon.",
+    Risk.MODERATE: "This looks most like something that can become a cancer: show it to a dermatologist.",
+    Risk.LOW: "This looks most like something harmless: show it to a doctor all the same if it is new, changes, itches "
+    "or bleeds, or if it worries you.",
+}
+
+
+def advice(prediction: Prediction) -> str:
+    """What to do, in a sentence; what is probably harmless but possibly not is shown to a doctor, too."""
+    doubts = _doubts(prediction)
+    if doubts:
+        return (
+            f"This looks most like something harmless, but {_listed(doubts, 'or')} cannot be ruled out: "
+            "show it to a dermatologist."
+        )
+    return ADVICE[prediction.risk]
+
+
+class Record(TypedDict):
+    """An answer as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out."""
+
+    model: str
+    diagnosis: str
+    name: str
+    probabilities: dict[str, float]
+    prediction_set: list[str]
+    malignant_probability: float
+    malignancy: str
+    risk: str
+    advice: str
+
+
+def record(run: Run, prediction: Prediction) -> Record:
+    """The run's prediction as plain data."""
+    return Record(
+        model=run.name,
+        diagnosis=prediction.diagnosis.code,
+        name=prediction.diagnosis.name,
+        probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},
+        prediction_set=list(prediction.prediction_set),
+        malignant_probability=round(prediction.malignant_probability, 6),
+        malignancy=str(prediction.malignancy),
+        risk=str(prediction.risk),
+        advice=advice(prediction),
+    )
+
+
+def _doubts(prediction: Prediction) -> list[str]:
+    """The malignant diagnoses that cannot be ruled out where the most probable one is harmless."""
+    if prediction.risk is not Risk.LOW:
+        return []
+    left = [diagnosis(code) for code in prediction.prediction_set]
+    return [known.name.lower() for known in left if known.malignancy is Malignancy.MALIGNANT]
+
+
+def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure: str) -> str:
+    """What one model says; `figure` is HTML that stands beside it."""
+    found = prediction.diagnosis
+    return (
+        f'<article class="answer"><div><section><header>{_asked(predictor, patient)}</header>'
+        f"<h3>{swatch(found)}{escape(found.name)} <b>{percent(prediction.probabilities[found.code])}</b></h3>"
+        f"<p>{escape(found.description)}</p>"
+        f"{_risk(prediction)}"
+        f"{bars(prediction)}</section>{figure}{_uncertainty(prediction)}</div></article>"
+    )
+
+
+def _risk(prediction: Prediction) -> str:
+    doubtful = " doubtful" if _doubts(prediction) else ""
+    return (
+        f'<p class="risk {prediction.risk}{doubtful}"><strong>{str(prediction.risk).capitalize()} risk</strong> '
+        f"{escape(advice(prediction))}</p>"
+    )
+
+
+def _asked(predictor: Predictor, patient: Patient) -> str:
+    """Which model was asked, and what it was told."""
+    told = f"image, {in_words(patient)}" if predictor.takes_patient else KINDS["image"]
+    return f"<strong>{escape(predictor.run.name)}</strong> <span>{escape(told)}</span>"
+
+
+def in_words(patient: Patient) -> str:
+    """What is known of the patient."""
+    return ", ".join(
+        [
+            "age unknown" if patient.age is None else f"{patient.age:g} years",
+            "sex unknown" if patient.sex is Sex.UNKNOWN else str(patient.sex),
+            "site unknown" if patient.site is Site.UNKNOWN else str(patient.site),
+        ]
+    )
+
+
+def bars(prediction: Prediction) -> str:
+    """A bar for each diagnosis, the most probable first; those of the prediction set stand out."""
+    rows = "".join(
+        f'<li class="{"kept" if known.code in prediction.prediction_set else "ruled-out"}" '
+        f'style="--share: {share:.4f}; --colour: {DIAGNOSIS_COLOURS[known.code]}">'
+        f"<span>{escape(known.name)}</span><i></i><b>{percent(share)}</b></li>"
+        for known, share in prediction.ranked
+    )
+    return f'<ol class="bars" aria-label="Probability of each diagnosis, the most probable first">{rows}</ol>'
+
+
+def _uncertainty(prediction: Prediction) -> str:
+    names = [diagnosis(code).name for code in prediction.prediction_set]
+    if len(names) == len(TAXONOMY):
+        said = "<strong>Very uncertain:</strong> none of the seven can be ruled out."
+    elif len(names) == 1:
+        said = f"<strong>Rather certain:</strong> only {escape(names[0])} is left."
+    else:
+        said = f"<strong>Uncertain between {len(names)}:</strong> {escape(_listed(names, 'and'))} are left (in bold)."
+    return (
+        f'<div class="set"><p>{said} For 9 in 10 images of each diagnosis, if they are like those the model learned '
+        "from, the true one is among what is left.</p>"
+        f"<p>Malignant (melanoma or basal cell carcinoma): {percent(prediction.malignant_probability)}.</p></div>"
+    )
+
+
+def without_patient(prediction: Prediction, unknown: Prediction, patient: Patient) -> str:
+    """How the answer would differ if nothing were known of the patient."""
+    if patient.is_unknown:
+        return '<p class="effect">Give an age, a sex or a site to see what it does to this answer.</p>'
+    same = prediction.diagnosis == unknown.diagnosis
+    lead = "the diagnosis would be the same" if same else f"it would say {unknown.diagnosis.name}"
+    now, then = prediction.probabilities[unknown.diagnosis.code], unknown.probabilities[unknown.diagnosis.code]
+    return (
+        '<p class="effect"><strong>Were age, sex and site unknown,</strong> '
+        f"{escape(lead)} ({percent(then)} instead of {percent(now)}), "
+        f"malignant {percent(unknown.malignant_probability)} instead of {percent(prediction.malignant_probability)}.</p>"
+    )
+
+
+def swatch(known: Diagnosis) -> str:
+    """The diagnosis' colour."""
+    return f'<span class="swatch" style="background: {DIAGNOSIS_COLOURS[known.code]}"></span>'
+
+
+def percent(share: float) -> str:
+    """A probability as people read it; neither certain nor impossible unless it is."""
+    if 0 < share < 0.001:
+        return "&lt;0.1%"
+    return f"{share:.1%}"
+
+
+def _listed(names: Sequence[str], last: str) -> str:
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def taxonomy() -> str:
+    """The diagnoses that are told apart, and what each of them is."""
+    rows = "".join(
+        f"<div><dt>{swatch(known)}{escape(known.name)} <small>{known.malignancy}</small></dt>"
+        f"<dd>{escape(known.description)}</dd></div>"
+        for known in TAXONOMY
+    )
+    return f'<dl class="taxonomy" aria-label="The seven diagnoses that are told apart">{rows}</dl>'

@@ -1,0 +1,273 @@
+"""The Comparison tab: two or more runs on the same test images."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import plotly.graph_objects as go
+
+from skin.compare import Comparison, compare
+from skin.config import differences, field_infos
+from skin.errors import UserError
+from skin.lesion import CODES
+from skin.metrics import METRICS, Estimate
+from skin.plots import comparison as plots
+from skin.run import Run
+from skin.ui import report_html
+from skin.ui.page import Page
+from skin.ui.pictures import GALLERY, pictures
+from skin.ui.selection import Shelf
+from skin.ui.subject import Key, Subject, load_subject, reported_run, reported_runs
+from skin.ui.view import QUIET, View, tab_being_built
+from skin.workspace import Workspace
+
+PART = "test"
+MAX_RUNS = len(plots.RUN_STYLES)
+N_PICTURES = 24
+
+NOTHING_YET = "No run has a report yet: train both models on the Training tab (the demo takes a few minutes)."
+NOT_ENOUGH = "Choose at least two runs; the first is what the others are compared with."
+
+Subjects = Mapping[str, Subject]
+"""What is compared, by the name of the run; the first is the baseline."""
+
+
+def choose(workspace: Workspace, chosen: Sequence[str], opened: str) -> list[Any]:
+    """The runs to choose from, the keys of those that are compared, a notice, and the content.
+
+    Where nothing is chosen, it is the run that was opened elsewhere, else the newest that has one on the same images.
+    """
+    runs = reported_runs(workspace)
+    names = list(chosen) or (_pair(runs, opened) if opened else _first_pair(runs))
+    dropdown = _dropdown(runs, names)
+    try:
+        keys = _keys(workspace, names)
+        load(workspace, keys)
+    except UserError as error:
+        return [dropdown, None, gr.HTML(_notice(str(error)), visible=True), gr.Column(visible=False)]
+    return [dropdown, keys, gr.HTML(visible=False), gr.Column(visible=True)]
+
+
+def _keys(workspace: Workspace, names: Sequence[str]) -> tuple[Key, ...]:
+    """The keys of the runs. Raises UserError when one is gone, or they are too few."""
+    if len(names) < 2:
+        raise UserError(NOT_ENOUGH if reported_runs(workspace) else NOTHING_YET)
+    return tuple(Key.of_run(workspace, name, PART) for name in names)
+
+
+def follow(workspace: Workspace, opened: str) -> Any:
+    """The run that another tab opened, beside one that was trained on the same images."""
+    runs = reported_runs(workspace)
+    return _dropdown(runs, _pair(runs, opened)) if opened else gr.skip()
+
+
+def _dropdown(runs: Mapping[str, Run], chosen: Sequence[str]) -> gr.Dropdown:
+    return gr.Dropdown(list(dict.fromkeys([*runs, *chosen])), value=list(chosen), multiselect=True)
+
+
+def _pair(runs: Mapping[str, Run], name: str) -> list[str]:
+    """The newest other run with the same data set, split and seed, if there is one, as the baseline of this run."""
+    if name not in runs:
+        return [name]
+    images = {other: _images(run) for other, run in runs.items()}
+    others = [other for other in runs if other != name and images[other] and images[other] == images[name]]
+    return [*others[:1], name]
+
+
+def _first_pair(runs: Mapping[str, Run]) -> list[str]:
+    pairs = (_pair(runs, name) for name in runs)
+    return next((pair for pair in pairs if len(pair) == 2), list(runs)[:1])
+
+
+def _images(run: Run) -> tuple[str, str, int] | None:
+    """What decides which images a run is tested on; None for a damaged run."""
+    try:
+        return run.config.dataset, run.config.split, run.config.seed
+    except UserError:
+        return None
+
+
+def _notice(sentence: str) -> str:
+    return f'<p role="status">{escape(sentence)}</p>'
+
+
+def load(workspace: Workspace, keys: Sequence[Key]) -> Subjects:
+    """What the keys stand for. Raises UserError when one is gone."""
+    return {key.run: load_subject(workspace, key) for key in keys}
+
+
+def show_verdict(subjects: Subjects) -> list[Any]:
+    """What is said of each run beside the baseline, or why nothing can be; the differences drawn, and as a table."""
+    baseline, *others = subjects
+    comparisons, sentences = [], []
+    for other in others:
+        try:
+            comparison = compare(subjects[baseline].predictions, subjects[other].predictions, (baseline, other))
+        except UserError as error:
+            sentences.append(f"No verdict on {baseline} and {other}. {error}")
+            continue
+        comparisons.append(comparison)
+        sentences += [comparison.verdict, _mcnemar(comparison)]
+    words = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    verdict = f'<h3>Verdict</h3><ul class="words">{words}</ul>'
+    if not comparisons:
+        return [verdict, gr.Plot(visible=False), ""]
+    figure = plots.difference_intervals({c.b: c.difference for c in comparisons}, baseline)
+    return [verdict, gr.Plot(figure, visible=True), _difference_table(subjects, comparisons)]
+
+
+def _mcnemar(comparison: Comparison) -> str:
+    p = "p < 0.001" if comparison.mcnemar_p < 0.001 else f"p = {comparison.mcnemar_p:.3f}"
+    return (
+        f"{comparison.a} alone is right on {len(comparison.only_a):,} images, {comparison.b} alone on "
+        f"{len(comparison.only_b):,} (McNemar's exact test, which takes images as independent: {p})."
+    )
+
+
+def _difference_table(subjects: Subjects, comparisons: Sequence[Comparison]) -> str:
+    head = ["Metric", *subjects, *(f"{c.b} − {c.a}" if len(comparisons) > 1 else "Difference" for c in comparisons)]
+    rows = [
+        [
+            metric.label if metric.higher_is_better else f"{metric.label} (lower is better)",
+            *(f"{subject.report.headline[name].value:.3f}" for subject in subjects.values()),
+            *(_signed(comparison.difference[name]) for comparison in comparisons),
+        ]
+        for name, metric in METRICS.items()
+    ]
+    return report_html.rows_table(head, rows, "Differences with 95% intervals, from drawing the same lesions for both.")
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if np.isfinite(estimate.low) else "–"
+
+
+def show_settings(workspace: Workspace, subjects: Subjects) -> str:
+    """The settings in which the runs differ, and no others."""
+    labels = {info.name: info.label for info in field_infos()}
+    different = differences([reported_run(workspace, name).config for name in subjects])
+    if not different:
+        return "<h3>Settings</h3><p>All settings are the same.</p>"
+    rows = [[labels[field], *(_short(field, value) for value in values)] for field, values in different.items()]
+    words = (
+        "Nothing but the model differs: the comparison is fair."
+        if set(different) == {"model"}
+        else "A difference may come from any of these settings; all others are the same."
+    )
+    return f"<h3>Settings that differ</h3>{report_html.rows_table(['Setting', *subjects], rows, words)}"
+
+
+def _short(field: str, value: object) -> str:
+    """A value as anyone may read it: where a data set lies on this machine is nobody's business."""
+    return Path(str(value)).name if field in ("dataset", "weights") else str(value)
+
+
+def show_classes(subjects: Subjects) -> tuple[go.Figure, str, go.Figure]:
+    """F1 of each diagnosis, the confusion matrices, and the histories."""
+    reports = {name: subject.report for name, subject in subjects.items()}
+    matrices = "".join(report_html.confusion_table(report, caption=name) for name, report in reports.items())
+    histories = {name: subject.history for name, subject in subjects.items()}
+    return (
+        plots.class_f1_by_run(reports),
+        f'<h3>Who is taken for whom</h3><div class="matrices">{matrices}</div>',
+        plots.histories(histories),
+    )
+
+
+def offer_disagreements(subjects: Subjects) -> Any:
+    """Whose lonely successes can be looked at."""
+    return gr.Radio([(f"only {name} is right", name) for name in subjects], value=list(subjects)[-1])
+
+
+def show_disagreements(shelf: Shelf, subjects: Subjects, name: str) -> tuple[str, Any]:
+    """The images that this run alone gets right, the surest first: a heading, and a gallery or a list."""
+    if name not in subjects:
+        return "", gr.Gallery(visible=False)
+    ids = only_right(subjects, name)
+    captions = _captions(subjects, ids[:N_PICTURES])
+    shown = f", the {N_PICTURES} surest" if len(ids) > N_PICTURES else ""
+    heading = (
+        f"<p>{len(ids):,} image{'s' * (len(ids) != 1)}{shown}: the truth, then what {', '.join(subjects)} say.</p>"
+    )
+    try:
+        return heading, gr.Gallery(pictures(captions, subjects[name].dataset, shelf), visible=bool(captions))
+    except UserError as error:
+        return f"{heading}{_notice(str(error))}{report_html.picture_list(captions)}", gr.Gallery(visible=False)
+
+
+def only_right(subjects: Subjects, name: str) -> list[str]:
+    """Ids of the images that all the runs judge and this one alone gets right, the surest first."""
+    judged = set.intersection(*(set(subject.predictions.image_ids) for subject in subjects.values()))
+    others = set[str]().union(*(_right(subject) for run, subject in subjects.items() if run != name))
+    predictions = subjects[name].predictions
+    surest_first = np.argsort(-predictions.probabilities.max(axis=1), kind="stable")
+    wanted = (judged & _right(subjects[name])) - others
+    return [predictions.image_ids[row] for row in surest_first if predictions.image_ids[row] in wanted]
+
+
+def _right(subject: Subject) -> set[str]:
+    predictions = subject.predictions
+    return {predictions.image_ids[row] for row in np.flatnonzero(predictions.predicted == predictions.truth)}
+
+
+def _captions(subjects: Subjects, ids: Sequence[str]) -> dict[str, str]:
+    """For each image the truth, and what each run says with which confidence."""
+    rows = [{image_id: row for row, image_id in enumerate(s.predictions.image_ids)} for s in subjects.values()]
+    captions = {}
+    for image_id in ids:
+        said = [_said(s, row[image_id]) for s, row in zip(subjects.values(), rows, strict=True)]
+        first = next(iter(subjects.values()))
+        captions[image_id] = f"{CODES[first.predictions.truth[rows[0][image_id]]]}: {' | '.join(said)}"
+    return captions
+
+
+def _said(subject: Subject, row: int) -> str:
+    predictions = subject.predictions
+    return f"{CODES[predictions.predicted[row]]} {predictions.probabilities[row].max():.0%}"
+
+
+def build(page: Page) -> None:
+    """Lay out and wire the tab."""
+    workspace = page.workspace
+    runs = gr.Dropdown([], value=[], multiselect=True, max_choices=MAX_RUNS, label="Runs", info=NOT_ENOUGH)
+    notice = gr.HTML(_notice(NOT_ENOUGH), elem_classes="report")
+    view = View(gr.State(None), partial(load, workspace))
+    with gr.Column(visible=False) as content:
+        _build_verdict(view)
+        view.follow(partial(show_settings, workspace), [gr.HTML(elem_classes="report")])
+        _build_classes(view)
+        _build_disagreements(view, Shelf(workspace))
+    choosing = {
+        "fn": partial(choose, workspace),
+        "inputs": [runs, page.opened],
+        "outputs": [runs, view.shown, notice, content],
+        **QUIET,
+    }
+    gr.on([tab_being_built(page).select, runs.input], **choosing)
+    page.opened.change(partial(follow, workspace), page.opened, runs, **QUIET).then(**choosing)
+
+
+def _build_verdict(view: View) -> None:
+    verdict = gr.HTML(elem_classes="report", elem_id="verdict-of-comparison")
+    figure = gr.Plot(label="Differences with their intervals", show_label=False)
+    table = gr.HTML(elem_classes="report")
+    view.follow(show_verdict, [verdict, figure, table])
+
+
+def _build_classes(view: View) -> None:
+    scores = gr.Plot(label="F1 of each diagnosis by run", show_label=False)
+    matrices = gr.HTML(elem_classes="report")
+    histories = gr.Plot(label="Validation loss and accuracy by epoch and run", show_label=False)
+    view.follow(show_classes, [scores, matrices, histories])
+
+
+def _build_disagreements(view: View, shelf: Shelf) -> None:
+    gr.Markdown("### Where they disagree")
+    whose = gr.Radio([], label="Test images where")
+    heading = gr.HTML(elem_classes="report")
+    gallery = gr.Gallery(**GALLERY)
+    view.follow(offer_disagreements, [whose])
+    view.follow(partial(show_disagreements, shelf), [heading, gallery], [whose], whose.change)

@@ -1,0 +1,343 @@
+"""The Dataset tab: what a data set holds, and what a split of it leaks, before anything is trained on it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+import plotly.graph_objects as go
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from skin.data import pixels, splits
+from skin.data.datasets import DATASETS
+from skin.data.splits import SPLITTERS
+from skin.errors import UsageError, UserError
+from skin.lesion import TAXONOMY, LesionImage
+from skin.patient import MAX_AGE, Sex, Site
+from skin.plots import dataset as plots
+from skin.ui import facts
+from skin.ui.page import Page, spoken
+from skin.ui.selection import COLUMNS, Filters, Look, Shelf
+
+THUMBNAILS = 24
+"""Images on one page of the gallery."""
+
+THUMBNAIL_SIZE = (400, 300)
+"""Pixels: sharp enough to be enlarged, and light enough to be sent two dozen at a time."""
+
+TABLE_ROWS = 200
+"""Rows of the table that are sent to the browser; the CSV file holds all."""
+
+SEED = 42
+
+SPLIT_NOTE = (
+    "The whole data set, whatever the filters: 70% for training, 15% for validation and 15% for the test. Many lesions "
+    "have several images: unless they stay together, the test asks what the training has already told."
+)
+
+BARS: tuple[Callable[[pd.DataFrame], str], ...] = (
+    facts.diagnosis_bars,
+    facts.site_bars,
+    facts.sex_bars,
+    facts.lesion_bars,
+)
+FIGURES: tuple[Callable[[pd.DataFrame], go.Figure | None], ...] = (
+    plots.age_histogram,
+    plots.age_by_diagnosis_and_sex,
+    plots.confirmation,
+    plots.sources,
+)
+"""What is drawn beside the heat map, in the order of `_build_figures`; None for what is not known of any image."""
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
+
+NO_FILTERS = [[], [], [], 0, MAX_AGE, True]
+"""What the filters are set to when nothing is filtered."""
+
+
+def open_dataset(
+    shelf: Shelf, read_only: bool, shown: str, choice: str, folder: str, progress: gr.Progress = gr.Progress()
+) -> list[Any]:
+    """What went wrong, what to say of the chosen data set, the filters set to nothing, and who is to look at it.
+
+    Where it cannot be opened, the last one stays.
+    """
+    try:
+        dataset = shelf.open(_wanted(read_only, choice, folder), progress.tqdm).dataset
+    except UserError as error:
+        problem = gr.HTML(facts.message(str(error), "alert"), visible=True)
+        return [problem, *[gr.skip()] * (2 + len(NO_FILTERS) + len(SECTIONS))]
+    return [gr.HTML(visible=False), facts.about(dataset), *NO_FILTERS, *_tell(Look(dataset.name, time.time()), shown)]
+
+
+def explain(choice: str) -> tuple[Any, Any]:
+    """What the chosen source is, and the field for a path where it needs one."""
+    return gr.Radio(info=DATASETS[choice].description), gr.Textbox(visible=choice == "folder")
+
+
+def _wanted(read_only: bool, choice: str, folder: str) -> str:
+    if choice in DATASETS and choice != "folder":
+        return choice
+    if read_only:
+        raise UserError("Folders of the server cannot be opened here: choose another data set.")
+    if not folder.strip():
+        raise UsageError("Type the path of a folder that holds HAM10000_metadata.csv and its images.")
+    return folder.strip()
+
+
+def apply_filters(look: Look, shown: str, *values: Any) -> list[Any]:
+    """Who is to look at the same data set through these filters. Raises UsageError when they contradict each other."""
+    diagnoses, sexes, sites, *ages = values
+    filters = Filters(tuple(diagnoses or ()), tuple(sexes or ()), tuple(sites or ()), *ages)
+    return _tell(replace(look, filters=filters), shown)
+
+
+def reset_filters(look: Look, shown: str) -> list[Any]:
+    """The filters set to nothing, and who is to look at the same data set through them."""
+    return [*NO_FILTERS, *_tell(replace(look, filters=Filters()), shown)]
+
+
+def _tell(look: Look, shown: str) -> list[Any]:
+    """The Look for the panel, then for each of SECTIONS: one that is not shown gets it when it is."""
+    return [look, *(look if title == shown else gr.skip() for title in SECTIONS)]
+
+
+def describe(shelf: Shelf, look: Look) -> list[Any]:
+    """The filters; a hint where nothing fits them, and else the panel with its headline."""
+    frame = shelf.selected(look)
+    if frame.empty:
+        hint = facts.message("No image fits these filters: widen or reset them.")
+        return [gr.Column(visible=True), gr.HTML(hint, visible=True), gr.Column(visible=False), gr.skip()]
+    headline = facts.headline(frame, shelf[look.name].frame)
+    return [gr.Column(visible=True), gr.HTML(visible=False), gr.Column(visible=True), headline]
+
+
+def draw(shelf: Shelf, look: Look, normalisation: str) -> list[Any]:
+    """BARS, FIGURES and the heat map of diagnosis by site, of the images that are looked at."""
+    frame = shelf.selected(look)
+    if frame.empty:
+        return [gr.skip()] * (len(BARS) + len(FIGURES) + 1)
+    figures = [figure(frame) for figure in FIGURES]
+    return [
+        *(bars(frame) for bars in BARS),
+        *(gr.Plot(figure, visible=figure is not None) for figure in figures),
+        plots.diagnosis_by_site(frame, normalisation),
+    ]
+
+
+def show_images(shelf: Shelf, look: Look, page: int, step: int = 0) -> tuple[Any, str, int]:
+    """The images `step` pages on (0: on the first page), their title, and the page's number.
+
+    They are mixed, so that a page shows their variety.
+    """
+    frame = shelf.selected(look)
+    if frame.empty:
+        return None, "", 0
+    page = min(max(page + step, 0), (len(frame) - 1) // THUMBNAILS) if step else 0
+    first = page * THUMBNAILS
+    shown = frame.sample(frac=1, random_state=SEED).iloc[first : first + THUMBNAILS]
+    title = f"Images {first + 1:,} to {first + len(shown):,} of {len(frame):,}, in mixed order"
+    synthetic = shelf[look.name].dataset.synthetic
+    return [(_thumbnail(str(row.path)), facts.caption(row, synthetic)) for row in shown.itertuples()], title, page
+
+
+def _thumbnail(path: str) -> Image.Image:
+    image = pixels.decode(Path(path))
+    image.thumbnail(THUMBNAIL_SIZE)
+    return image
+
+
+def show_table(shelf: Shelf, look: Look, search: str) -> tuple[Any, str, Any]:
+    """The first rows that hold the text, how many there are, and a CSV file of all."""
+    frame = shelf.selected(look)
+    if frame.empty:
+        return None, "", None
+    texts = shelf[look.name].texts[frame.index]
+    found = frame[texts.str.contains(search.strip().lower(), regex=False)][COLUMNS]
+    file_name = "images-synthetic.csv" if shelf[look.name].dataset.synthetic else "images.csv"
+    file = save_bytes_to_cache(found.to_csv(index=False).encode(), file_name, get_upload_folder())
+    shown = f"the first {TABLE_ROWS} of them here, all in the file" if len(found) > TABLE_ROWS else "all shown"
+    return found.head(TABLE_ROWS), f"{len(found):,} found, {shown}", file
+
+
+def show_classes(shelf: Shelf, look: Look) -> Any:
+    """The table of the diagnoses, counted among the images that are looked at."""
+    frame = shelf.selected(look)
+    return gr.skip() if frame.empty else facts.class_table(frame)
+
+
+def show_splits(shelf: Shelf, look: Look, seed: float | None) -> list[Any]:
+    """What each of SPLITTERS makes of the whole data set: a summary, and a figure of what it leaks."""
+    if not look.name:
+        return [gr.skip()] * (2 * len(SPLITTERS))
+    if seed is None or not 0 <= seed < 2**32:
+        raise UsageError("The seed must be a whole number from 0 to 4,294,967,295.")
+    images = shelf[look.name].dataset.images
+    return [part for rule in SPLITTERS for part in _show_split(rule, images, int(seed))]
+
+
+def _show_split(rule: str, images: Sequence[LesionImage], seed: int) -> tuple[str, Any]:
+    try:
+        split = SPLITTERS[rule](images, seed)
+    except UserError as error:
+        return facts.message(str(error), "alert"), gr.Plot(visible=False)
+    audit = splits.audit(split, images)
+    figure = plots.leak(audit.test_by_diagnosis, audit.shared_test_by_diagnosis)
+    return facts.split_summary(rule, split, audit, images), gr.Plot(figure, visible=True)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a part of the tab is wired to: the data sets, and the Look that it shows."""
+
+    shelf: Shelf
+    look: gr.State
+
+    def on(self, event: Any, handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """After this event, call the handler with the shelf, the Look and the inputs."""
+        bound = spoken(partial(handler, self.shelf))
+        event(bound, [self.look, *inputs], list(outputs), trigger_mode="always_last", **QUIET)
+
+
+def build(page: Page) -> None:
+    """Lay out the tab and wire it."""
+    shelf, shown = Shelf(page.workspace), gr.State(next(iter(SECTIONS)))
+    panel, *sections = scenes = [Scene(shelf, gr.State(Look())) for _ in ("panel", *SECTIONS)]
+    looks = [scene.look for scene in scenes]
+    choice, folder, button = _build_choice(page.read_only)
+    problem = gr.HTML(visible=False, elem_classes="flush")
+    about = gr.HTML(facts.message("Choose a data set and press Open to see what it holds."), elem_classes="flush")
+    with gr.Column(visible=False) as filter_panel:
+        filters = _build_filters(shown, looks)
+    hint = gr.HTML(visible=False, elem_classes="flush")
+    with gr.Column(visible=False) as content:
+        headline = gr.HTML(elem_classes="flush")
+        with gr.Tabs(overflow_behavior="wrap"):
+            for (title, build_section), scene in zip(SECTIONS.items(), sections, strict=True):
+                with gr.Tab(title) as tab:
+                    build_section(scene)
+                tab.select(partial(_enter, title), panel.look, [shown, scene.look], **QUIET)
+    panel.on(panel.look.change, describe, [], [filter_panel, hint, content, headline])
+    opening = partial(open_dataset, shelf, page.read_only)
+    gr.on(
+        [button.click, folder.submit],
+        opening,
+        [shown, choice, folder],
+        [problem, about, *filters, *looks],
+        show_progress_on=about,
+        api_visibility="private",
+    )
+
+
+def _enter(title: str, look: Look) -> tuple[str, Look]:
+    return title, look
+
+
+def _build_choice(read_only: bool) -> tuple[gr.Radio, gr.Textbox, gr.Button]:
+    choices = [(source.title, key) for key, source in DATASETS.items() if key != "folder" or not read_only]
+    with gr.Row(equal_height=True):
+        info = DATASETS["demo"].description
+        choice = gr.Radio(choices, value="demo", label="Data set", info=info, min_width=320)
+        folder = gr.Textbox("", label="Path of the folder, where this app runs", visible=False, min_width=320)
+        button = gr.Button("Open", variant="primary", scale=0, min_width=140, elem_classes="beside")
+    choice.input(explain, choice, [choice, folder], **QUIET)
+    return choice, folder, button
+
+
+def _build_filters(shown: gr.State, looks: list[gr.State]) -> list[Any]:
+    with gr.Row(equal_height=True, elem_id="filters"):
+        filters: list[Any] = [
+            _any_of("Diagnosis", [(f"{known.code} {known.name}", known.code) for known in TAXONOMY]),
+            _any_of("Sex", [(str(sex), str(sex)) for sex in Sex]),
+            _any_of("Body site", [(str(site), str(site)) for site in Site]),
+            gr.Slider(0, MAX_AGE, value=0, step=1, label="Age from", info="Years", min_width=150),
+            gr.Slider(0, MAX_AGE, value=MAX_AGE, step=1, label="Age to", info="Years", min_width=150),
+            gr.Checkbox(True, label="Unknown age", info="Show images without an age", min_width=150),
+        ]
+        reset = gr.Button("Reset", scale=0, min_width=100, elem_classes="beside")
+    triggers = [widget.input for widget in filters]
+    gr.on(triggers, spoken(apply_filters), [looks[0], shown, *filters], looks, trigger_mode="always_last", **QUIET)
+    reset.click(reset_filters, [looks[0], shown], [*filters, *looks], **QUIET)
+    return filters
+
+
+def _any_of(label: str, choices: list[tuple[str, str]]) -> gr.Dropdown:
+    return gr.Dropdown(choices, value=[], multiselect=True, label=label, info="Any, if none is chosen", min_width=150)
+
+
+def _build_figures(scene: Scene) -> None:
+    gr.HTML(facts.legend(), elem_classes="flush")
+    with gr.Row(equal_height=True):
+        diagnoses, ages = _bars(), _figure()
+    with gr.Row(equal_height=True):
+        boxes, sites = _figure(), _bars()
+    with gr.Row(equal_height=True):
+        sexes, lesions = _bars(), _bars()
+    with gr.Row():
+        confirmation, sources = _figure(), _figure()
+    normalisation = gr.Radio(list(plots.NORMALISATIONS), value="images", label="The cells of the heat map say")
+    heat_map = _figure()
+    outputs = [diagnoses, sites, sexes, lesions, ages, boxes, confirmation, sources, heat_map]
+    for event in (scene.look.change, normalisation.input):
+        scene.on(event, draw, [normalisation], outputs)
+
+
+def _bars() -> gr.HTML:
+    return gr.HTML(elem_classes=["flush", "card"])
+
+
+def _figure() -> gr.Plot:
+    return gr.Plot(show_label=False, min_width=320)
+
+
+def _build_gallery(scene: Scene) -> None:
+    title = gr.Markdown()
+    page = gr.State(0)
+    gallery = gr.Gallery(show_label=False, height="100%", format="jpeg", buttons=["fullscreen"], elem_id="images")
+    with gr.Row():
+        turns = {-1: gr.Button("Previous page", size="md"), 1: gr.Button("Next page", size="md")}
+    for step, event in {0: scene.look.change, **{step: button.click for step, button in turns.items()}}.items():
+        scene.on(event, partial(show_images, step=step), [page], [gallery, title, page])
+
+
+def _build_table(scene: Scene) -> None:
+    with gr.Row(equal_height=True):
+        search = gr.Textbox("", label="Search", placeholder="an id, a diagnosis, a site, …")
+        download = gr.DownloadButton("Download CSV", scale=0, min_width=160, elem_classes="beside")
+    title = gr.Markdown()
+    table = gr.Dataframe(headers=COLUMNS, interactive=False, show_label=False, max_height=560, elem_id="rows")
+    for event in (scene.look.change, search.change):  # Gradio 6.31 misses the first `input`, which may be a paste
+        scene.on(event, show_table, [search], [table, title, download])
+
+
+def _build_classes(scene: Scene) -> None:
+    scene.on(scene.look.change, show_classes, [], [gr.HTML(elem_classes="flush")])
+
+
+def _build_splits(scene: Scene) -> None:
+    gr.Markdown(SPLIT_NOTE)
+    with gr.Row():
+        seed = gr.Number(SEED, label="Seed", precision=0, scale=0, min_width=160)
+    outputs: list[Any] = []
+    with gr.Row():
+        for _ in SPLITTERS:
+            with gr.Column(min_width=320):
+                outputs += [gr.HTML(elem_classes="flush"), _figure()]
+    for event in (scene.look.change, seed.change):
+        scene.on(event, show_splits, [seed], outputs)
+
+
+SECTIONS: dict[str, Callable[[Scene], None]] = {
+    "Figures": _build_figures,
+    "Images": _build_gallery,
+    "Table": _build_table,
+    "Classes": _build_classes,
+    "Splits": _build_splits,
+}
+"""The sections of the panel, and what lays each of them out."""

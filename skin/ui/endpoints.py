@@ -1,0 +1,75 @@
+"""What programs may call: the documented API of the app."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.events import api
+
+from skin.errors import UsageError
+from skin.patient import Patient, Sex, Site
+from skin.ui import batch, uploads
+from skin.ui.answer import Record, record
+from skin.ui.batch import Row
+from skin.ui.page import spoken
+from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
+
+PREDICTING: dict[str, Any] = {"concurrency_id": "predict", "concurrency_limit": 4}
+"""Single predictions have turns of their own, so that they wait neither for a training nor for a batch."""
+
+BATCH: dict[str, Any] = {"concurrency_id": "predict_batch", "concurrency_limit": 2}
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The functions behind `/predict` and `/predict_batch`."""
+
+    predictors: Predictors
+
+    def predict(
+        self,
+        image: gr.FileData,
+        age: float | None = None,
+        sex: Sex = Sex.UNKNOWN,
+        site: Site = Site.UNKNOWN,
+        model: str = AUTOMATIC,
+    ) -> Record:
+        """Predict the diagnosis of one dermatoscopic image. For research and education only, not for diagnosis.
+
+        Parameters:
+            image: a JPEG, PNG, WebP, TIFF or BMP file of at most 20 MB and 50 million pixels
+            age: age of the patient in years, null if unknown
+            sex: female, male or unknown
+            site: body site of the lesion, or unknown
+            model: name of a finished run, or "automatic": with the patient's data where any is given
+        Returns:
+            the diagnosis, the probabilities by code, what cannot be ruled out, the risk and what to do
+        """
+        upload = uploads.read(image)
+        if upload is None:
+            raise UsageError("There is no image: upload one, then name what the upload returned.")
+        if model == BOTH:
+            raise UsageError("One call asks one model: call once for each of them.")
+        patient = Patient.parse(age, sex, site)
+        (predictor,) = self.predictors.choose(model, patient)
+        return record(predictor.run, predictor.predict(upload.content, patient))
+
+    def predict_batch(
+        self, images: list[gr.FileData], patients: gr.FileData | None = None, model: str = AUTOMATIC
+    ) -> list[Row]:
+        """Predict many images. One that cannot be read has an `error` in its row, and the rest goes on.
+
+        Parameters:
+            images: image files, and ZIP files of images: at most 500 images of 200 MB in all
+            patients: a CSV with a column `image` (file names) and any of `age`, `sex` and `site`
+            model: name of a finished run, "automatic", or "both" for two rows an image
+        Returns:
+            a row an image: its name, what was known of the patient, and what `/predict` returns
+        """
+        table = batch.read_patients(uploads.read(patients))
+        return batch.predict_all(self.predictors, uploads.read_all(images), table, model)
+
+    def publish(self) -> None:
+        """Offer both under the context of a `gr.Blocks`."""
+        api(spoken(self.predict), api_name="predict", **PREDICTING)
+        api(spoken(self.predict_batch), api_name="predict_batch", **BATCH)

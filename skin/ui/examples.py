@@ -1,0 +1,125 @@
+"""Images to try a model on: test images of its data set where that is at hand, else drawn ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+
+import numpy as np
+
+from skin.data import pixels
+from skin.data.splits import Split
+from skin.data.synthetic import PROFILES, draw_lesion
+from skin.errors import UserError
+from skin.lesion import CODES, LesionImage, diagnosis
+from skin.patient import Patient, Sex, Site
+from skin.run import Run
+from skin.ui.answer import in_words
+from skin.ui.facts import SYNTHETIC
+from skin.ui.overlay import data_url, small
+from skin.ui.pictures import is_at_hand
+from skin.ui.selection import Shelf
+
+
+@dataclass(frozen=True)
+class Example:
+    """An encoded image, what is known of its patient, and the diagnosis that stays hidden until asked for."""
+
+    content: bytes
+    patient: Patient
+    diagnosis: str
+    origin: str
+
+    @property
+    def caption(self) -> str:
+        """What is known of the patient."""
+        return in_words(self.patient)
+
+    @property
+    def truth(self) -> str:
+        """The diagnosis as HTML, folded away."""
+        return (
+            '<details class="truth"><summary>Show the true diagnosis of this example</summary>'
+            f"<p><strong>{escape(diagnosis(self.diagnosis).name)}</strong> ({escape(self.origin)})</p></details>"
+        )
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One example of each diagnosis there is, in mixed order, and a sentence on what they are."""
+
+    about: str
+    images: tuple[Example, ...]
+
+
+def examples(shelf: Shelf, run: Run | None, number: int) -> Examples:
+    """This set of examples for a run; drawn ones where its test images are not at hand."""
+    rng = np.random.default_rng(number)
+    try:
+        tested = _tested(shelf, run, rng) if run else None
+    except (UserError, OSError):  # of a damaged run or data set, which other pages speak of
+        tested = None
+    return tested or _drawn(rng)
+
+
+def _tested(shelf: Shelf, run: Run, rng: np.random.Generator) -> Examples | None:
+    """Of the test part of the photographs that the run was trained on, or None where they are not at hand.
+
+    A data set that lies elsewhere is looked for in Kaggle's HAM10000, if that was downloaded.
+    """
+    names = [name for name in (run.config.dataset, "kaggle") if name != "demo" and is_at_hand(name, shelf)]
+    if not names:
+        return None
+    dataset, test = shelf[names[0]].dataset, set(Split.load(run.split_path).test)
+    images = [image for image in dataset.images if image.image_id in test]
+    about = f"Test images of {dataset.title}, which {run.name} was not trained on."
+    picked = tuple(_pick(images, rng))
+    return Examples(about, picked) if picked else None
+
+
+def _pick(images: Sequence[LesionImage], rng: np.random.Generator) -> Iterator[Example]:
+    for code in rng.permutation(CODES):
+        shown = [image for image in images if image.diagnosis == code]
+        if shown:
+            image = shown[rng.integers(len(shown))]
+            yield Example(image.path.read_bytes(), image.patient, image.diagnosis, image.image_id)
+
+
+def _drawn(rng: np.random.Generator) -> Examples:
+    return Examples(f"Drawn images. {SYNTHETIC}", tuple(_draw(code, rng) for code in rng.permutation(CODES)))
+
+
+def _draw(code: str, rng: np.random.Generator) -> Example:
+    profile, buffer = PROFILES[code], BytesIO()
+    draw_lesion(code, rng).save(buffer, "JPEG", quality=90)
+    age = 5 * round(float(np.clip(rng.normal(*profile.age), 5, 85)) / 5)
+    sex = Sex.MALE if rng.random() < profile.male else Sex.FEMALE
+    weights = np.array(list(profile.sites.values()))
+    site = Site(rng.choice(list(profile.sites), p=weights / weights.sum()))
+    return Example(buffer.getvalue(), Patient(age, sex, site), code, "drawn, synthetic")
+
+
+THUMBNAIL = (160, 120)
+"""Pixels."""
+
+CLICKED = """element.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.number) trigger("select", { number: Number(button.dataset.number) });
+    else trigger("click");
+});"""
+"""What a page does when something in `buttons` is clicked: an example has a number, the other button has none."""
+
+
+def buttons(shown: Examples) -> str:
+    """The examples as buttons that tell nothing of their diagnosis."""
+    images = "".join(
+        f'<button type="button" data-number="{number}" title="{escape(example.caption)}">'
+        f'<img src="{data_url(small(pixels.decode(example.content), THUMBNAIL), "JPEG")}" '
+        f'alt="Example {number + 1}: {escape(example.caption)}"></button>'
+        for number, example in enumerate(shown.images)
+    )
+    return (
+        f'<div class="examples"><p><strong>Try an example.</strong> {escape(shown.about)}</p>'
+        f'<div>{images}<button type="button" class="more">Others</button></div></div>'
+    )

@@ -1,0 +1,121 @@
+"""A form for TrainConfig: one widget per field, from what the fields say of themselves."""
+
+import itertools
+import math
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from skin.config import MODELS, PRESETS, FieldInfo, TrainConfig, differences, field_infos
+from skin.errors import UsageError
+from skin.run import checked_name
+
+BOTH = "both"
+"""The form's own choice of `model`: a run of each, alike in everything else."""
+
+Widget = gr.Checkbox | gr.Dropdown | gr.Number | gr.Textbox
+
+
+def build_widgets(config: TrainConfig, choices: Mapping[str, Sequence[str]]) -> dict[str, Widget]:
+    """Lay out a widget per field, the advanced ones folded away, in the order of the fields.
+
+    `choices` offers values for the fields that it names; what a field does not limit itself may still be typed.
+    """
+    widgets: dict[str, Widget] = {}
+    with gr.Column(elem_classes="settings"):
+        _add_widgets(widgets, config, choices, advanced=False)
+    with gr.Accordion("More settings", open=False), gr.Column(elem_classes="settings"):
+        _add_widgets(widgets, config, choices, advanced=True)
+    return {info.name: widgets[info.name] for info in field_infos()}
+
+
+def _add_widgets(
+    widgets: dict[str, Widget], config: TrainConfig, choices: Mapping[str, Sequence[str]], advanced: bool
+) -> None:
+    for info in field_infos():
+        if info.advanced is advanced:
+            widgets[info.name] = _widget(info, getattr(config, info.name), choices.get(info.name, info.choices))
+
+
+def _widget(info: FieldInfo, value: Any, choices: Sequence[str]) -> Widget:
+    common: dict[str, Any] = {"value": value, "label": info.label, "info": info.help, "elem_id": f"setting-{info.name}"}
+    if info.type is bool:
+        return gr.Checkbox(**common)
+    if choices:
+        return gr.Dropdown(list(choices), allow_custom_value=not info.choices, **common)
+    if info.type is str:
+        return gr.Textbox(**common)
+    return gr.Number(step=_step(info), **common)
+
+
+def _step(info: FieldInfo) -> float:
+    """What the arrow keys add: one, or for a fraction a unit of its first digit."""
+    if info.type is int:
+        return 1
+    return 10.0 ** math.floor(math.log10(info.default)) if info.default else 0.05
+
+
+def preset_values(preset: str) -> dict[str, Any]:
+    """What choosing a preset puts into the form: all fields but the data set and the model, unless it sets them."""
+    values = _values(TrainConfig.from_preset(preset))
+    return {
+        name: value for name, value in values.items() if name not in ("dataset", "model") or name in PRESETS[preset]
+    }
+
+
+def config_values(config: TrainConfig) -> tuple[str, dict[str, Any]]:
+    """The preset that a configuration is nearest to, and the values of all fields."""
+    return min(PRESETS, key=lambda preset: len(_changes(preset, config))), _values(config)
+
+
+def _values(config: TrainConfig) -> dict[str, Any]:
+    return {info.name: getattr(config, info.name) for info in field_infos()}
+
+
+def _changes(preset: str, config: TrainConfig) -> dict[str, Any]:
+    return {name: values[1] for name, values in differences([TrainConfig.from_preset(preset), config]).items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a filled form asks for: the configurations by the names of their runs, and the command that does the same."""
+
+    configs: dict[str, TrainConfig]
+    command: str
+
+
+def plan(preset: str, name: str, values: Mapping[str, Any], taken: Collection[str]) -> Plan:
+    """What the form asks for; without a name, the preset and a number make one that is not taken.
+
+    Raises UsageError when a value is impossible, or the name is no folder name or is taken.
+    """
+    models = MODELS if values["model"] == BOTH else (str(values["model"]),)
+    configs = {model: TrainConfig.parse({**values, "model": model}) for model in models}
+    base = name or _free_base(preset, models, taken)
+    names = _run_names(base, models)
+    for run_name in names:
+        if checked_name(run_name) in taken:
+            raise UsageError(f"A run named {run_name!r} exists already: choose another name.")
+    command = _command(preset, configs[models[0]], str(values["model"]), base)
+    return Plan(dict(zip(names, configs.values(), strict=True)), command)
+
+
+def _run_names(base: str, models: Sequence[str]) -> list[str]:
+    return [base] if len(models) == 1 else [f"{base}-{model}" for model in models]
+
+
+def _free_base(preset: str, models: Sequence[str], taken: Collection[str]) -> str:
+    base = f"{preset}-{models[0]}" if len(models) == 1 else preset
+    numbered = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
+    return next(name for name in numbered if not set(_run_names(name, models)) & set(taken))
+
+
+def _command(preset: str, config: TrainConfig, model: str, name: str) -> str:
+    words = ["--dataset", config.dataset, "--preset", preset, "--model", model, "--name", name]
+    for field, value in _changes(preset, config).items():
+        if field not in ("dataset", "model"):
+            words += ["--set", f"{field}={value}"]
+    return shlex.join(["python", "-m", "skin", "train", *words])

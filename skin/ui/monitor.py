@@ -1,0 +1,210 @@
+"""What the training tab shows of the runs: one of them closely, all of them in a table."""
+
+import html
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from skin import jobs
+from skin.errors import UserError
+from skin.metrics import METRICS, Estimate
+from skin.report import load_report
+from skin.run import Run, State, Status, best_epoch, is_shipped, list_runs
+from skin.workspace import Workspace
+
+FOLLOW = ""
+"""The choice that shows whichever run trains now, else the newest."""
+
+LOG_LINES = 300
+CRASH_LINES = 6
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that decides what the monitor shows: where two are equal, there is nothing to send to the browser.
+
+    `history` and `log` change with those files; `states` holds the name and state of every run.
+    """
+
+    run: Run | None
+    status: Status | None
+    problem: str
+    history: tuple[str, float]
+    log: tuple[str, float]
+    queue: tuple[str, ...]
+    states: tuple[tuple[str, str], ...]
+
+
+def look(workspace: Workspace, chosen: str) -> Sight:
+    """The chosen run, or the one to follow, as it is now."""
+    all_runs = list_runs(workspace)
+    living = [run for run, _ in jobs.living_runs(workspace)]
+    run = _chosen(all_runs, chosen) if chosen else next(iter([*living, *all_runs]), None)
+    status, problem = None, "" if run or not chosen else f"There is no run {chosen!r} any more: choose another one."
+    if run is not None:
+        try:
+            status = run.status()
+        except UserError as error:
+            problem = str(error)
+    return Sight(
+        run,
+        status,
+        problem,
+        history=(run.name, _modified(run.history_path)) if run else ("", 0.0),
+        log=(run.name, _modified(run.log_path)) if run else ("", 0.0),
+        queue=tuple(run.name for run in living[1:]),
+        states=tuple((run.name, state_of(run)) for run in all_runs),
+    )
+
+
+def _chosen(all_runs: Sequence[Run], name: str) -> Run | None:
+    return next((run for run in all_runs if run.name == name), None)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def state_of(run: Run) -> str:
+    """The run's state in a word."""
+    try:
+        return run.status().state
+    except UserError:
+        return "damaged"
+
+
+def card(sight: Sight, show_details: bool) -> str:
+    """The run's state, progress and figures, as HTML; the details may hold paths of the server."""
+    run, status = sight.run, sight.status
+    if run is None:
+        return _notice(sight.problem or "No run yet: the form starts one. The demo preset takes a few minutes.")
+    if status is None:
+        return _notice(sight.problem if show_details else f"The run {run.name} is damaged.")
+    try:
+        parts = [_heading(run, status), _progress(status), _facts(run, status), _advice(run, status, show_details)]
+    except UserError as error:
+        return _notice(str(error) if show_details else f"The run {run.name} is damaged.")
+    return f'<section class="run-card {status.state}">{"".join(parts)}{_queue(sight)}</section>'
+
+
+def _notice(sentence: str) -> str:
+    return f'<section class="run-card"><p class="note">{html.escape(sentence)}</p></section>'
+
+
+def _heading(run: Run, status: Status) -> str:
+    where = ""
+    if status.state is State.TRAINING and status.stage:
+        where = f"stage {status.stage} of 2 · epoch {status.epoch} of {status.epochs}"
+    elif status.message and status.state.is_active:
+        where = html.escape(status.message)
+    return (
+        f'<div class="run-head"><span class="state" role="status">{status.state}</span>'
+        f"<strong>{html.escape(run.name)}</strong><span class='where'>{where}</span></div>"
+    )
+
+
+def _progress(status: Status) -> str:
+    if not status.state.is_active or not status.steps:
+        return ""
+    done = status.step / status.steps
+    if status.state is State.TRAINING and status.epochs:
+        done = (max(status.epoch - 1, 0) + done) / status.epochs
+    left = f"about {duration(status.eta_seconds)} left in this stage" if status.eta_seconds else ""
+    return (
+        f'<div class="bar" role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{100 * done:.0f}"><i style="width:{done:.1%}"></i></div>'
+        f'<div class="bar-text"><span>{done:.0%}</span><span>{left}</span></div>'
+    )
+
+
+def _facts(run: Run, status: Status) -> str:
+    facts = dict(_measured(run) if status.state is State.FINISHED else _running(run, status))
+    tiles = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts.items())
+    return f'<dl class="facts">{tiles}</dl>' if facts else ""
+
+
+def _measured(run: Run) -> Iterator[tuple[str, str]]:
+    for name, estimate in headline(run).items():
+        yield METRICS[name].label, f"{estimate.value:.3f} <small>{estimate.low:.3f} – {estimate.high:.3f}</small>"
+
+
+def headline(run: Run) -> dict[str, Estimate]:
+    """The main figures on the test part, none while there is no report."""
+    with suppress(UserError):
+        if run.report_path.exists():
+            values = load_report(run.report_path)["test"].headline
+            return {name: values[name] for name in HEADLINE if name in values}
+    return {}
+
+
+def _running(run: Run, status: Status) -> Iterator[tuple[str, str]]:
+    if best := best_epoch(run.history()):
+        yield "Best validation loss", f"{best.val_loss:.3f} <small>stage {best.stage}, epoch {best.epoch}</small>"
+        yield "Its accuracy", f"{best.val_accuracy:.1%}"
+    if status.state.is_active and status.images_per_second:
+        yield "Speed", f"{status.images_per_second:.0f} <small>images/s</small>"
+    if status.state.is_active and status.memory_mb:
+        yield "Memory", f"{status.memory_mb / 1000:.1f} <small>GB</small>"
+
+
+def _advice(run: Run, status: Status, show_details: bool) -> str:
+    """What went wrong or comes next, and the last lines of a run that crashed."""
+    if status.state.is_active and status.pid is None:
+        return '<p class="note">It was never started: press Resume.</p>'
+    if status.state is State.STOPPED:
+        return f'<p class="note">Stopped after {len(run.history())} epochs: Resume goes on from there.</p>'
+    if status.state not in (State.FAILED, State.INTERRUPTED):
+        return ""
+    note = '<p class="note">Resume goes on after the last finished epoch.</p>'
+    if not show_details:
+        return note
+    lines = html.escape("\n".join(run.log_tail(CRASH_LINES)))
+    return f'<p class="note">{html.escape(status.message)}</p><pre>{lines}</pre>{note}'
+
+
+def _queue(sight: Sight) -> str:
+    waiting = [html.escape(name) for name in sight.queue]
+    return f'<p class="note">Waiting in the queue: {", ".join(waiting)}.</p>' if waiting else ""
+
+
+def log(sight: Sight) -> str:
+    """The end of the run's log, as HTML that stays scrolled to its end."""
+    lines = sight.run.log_tail(LOG_LINES) if sight.run else []
+    text = html.escape("\n".join(lines))
+    return f'<div class="log" role="region" aria-label="Log" tabindex="0"><pre>{text}</pre></div>' if lines else ""
+
+
+def table(workspace: Workspace) -> pd.DataFrame:
+    """A row per run: its settings and its main figures on the test part."""
+    return pd.DataFrame([_row(run) for run in list_runs(workspace)], columns=_COLUMNS)
+
+
+_SETTINGS = ("Run", "State", "Model", "Backbone", "Data set", "Split", "Pixels", "Epochs")
+_COLUMNS = [*_SETTINGS, *(METRICS[name].label for name in HEADLINE), "Created"]
+
+
+def _row(run: Run) -> dict[str, object]:
+    row: dict[str, object] = {"Run": run.name, "State": "shipped" if is_shipped(run) else state_of(run)}
+    with suppress(UserError):
+        config = run.config
+        row |= {"Model": config.model, "Backbone": config.backbone, "Data set": Path(config.dataset).name}
+        row |= {"Split": config.split, "Pixels": config.image_size}
+        row["Epochs"] = f"{config.stage1_epochs} + {config.stage2_epochs}"
+        row["Created"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.status().created))
+    return row | {METRICS[name].label: f"{value.value:.3f}" for name, value in headline(run).items()}
+
+
+def duration(seconds: float) -> str:
+    """A time span in the two units that matter."""
+    minutes, hours = round(seconds / 60), seconds / 3600
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if hours < 1.5 else f"{hours:.1f} h"

@@ -1,0 +1,44 @@
+"""What the shell hands to every tab."""
+
+import functools
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+
+from skin.errors import UserError
+from skin.workspace import Workspace
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What every tab's `build` is handed.
+
+    `blocks.load` is what happens when a browser opens the page; `tabs` is selected with `gr.Tabs(selected=key)`;
+    `opened` holds the name of the run that was last opened from elsewhere, "" for none; `timer` is the only one.
+    """
+
+    workspace: Workspace
+    read_only: bool
+    blocks: gr.Blocks
+    tabs: gr.Tabs
+    opened: gr.State
+    timer: gr.Timer
+
+
+def spoken(handler: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """The handler, except that the page shows the sentence of a UserError."""
+
+    @functools.wraps(handler)
+    def speaking(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        try:
+            return handler(*args, **kwargs)
+        except UserError as error:
+            raise gr.Error(html.escape(str(error), quote=False), print_exception=False) from None
+
+    return speaking

@@ -1,0 +1,248 @@
+"""The Performance tab: what one model's predictions are worth."""
+
+from collections.abc import Iterable
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from skin import prediction_table
+from skin.errors import UsageError, UserError
+from skin.lesion import CODES
+from skin.plots.training import history_figure
+from skin.report import evaluate
+from skin.ui import report_html
+from skin.ui.page import Page, spoken
+from skin.ui.pictures import GALLERY, pictures
+from skin.ui.report_file import CURVES, DOWNLOADS, FIGURES, N_MISTAKES, stage_words
+from skin.ui.selection import Shelf
+from skin.ui.subject import Key, Subject, load_subject, reported_runs
+from skin.ui.view import QUIET, View, tab_being_built
+from skin.workspace import Workspace
+
+PARTS = [("Test", "test"), ("Validation", "validation")]
+COUNTS, SHARES = "images", "% of the diagnosis"
+N_PICTURES = 24
+
+NOTHING_YET = (
+    "No run has a report yet: train one on the Training tab (the demo takes a few minutes), "
+    "or judge predictions made elsewhere."
+)
+
+Cell = tuple[int, int]
+"""Truth and prediction, indices into TAXONOMY."""
+
+
+def choose(workspace: Workspace, run: str | None, part: str, uploaded: Subject | None, opened: str) -> list[Any]:
+    """The runs to choose from, whether a part can be chosen, the key of what is shown, a notice, and the content.
+
+    Where nothing is chosen, it is the run that was opened elsewhere, else the newest.
+    """
+    names = list(reported_runs(workspace))
+    if not run and uploaded is None:
+        run = opened or next(iter(names), None)
+    widgets = [
+        gr.Dropdown(list(dict.fromkeys([run, *names] if run else names)), value=run),
+        gr.Radio(interactive=bool(run)),
+    ]
+    try:
+        key = _key(workspace, run, part, uploaded)
+        subject = load_subject(workspace, key)
+    except UserError as error:
+        return [*widgets, None, _notice(str(error)), gr.Column(visible=False)]
+    return [*widgets, key, f"<h2>{escape(subject.title)}</h2>", gr.Column(visible=True)]
+
+
+def _key(workspace: Workspace, run: str | None, part: str, uploaded: Subject | None) -> Key:
+    """The key of what is chosen. Raises UserError when that is gone, or nothing is."""
+    if run:
+        return Key.of_run(workspace, run, part)
+    if uploaded is None:
+        raise UserError(NOTHING_YET)
+    return Key(upload=uploaded)
+
+
+def _notice(sentence: str) -> str:
+    return f'<p role="status">{escape(sentence)}</p>'
+
+
+def follow(opened: str) -> Any:
+    """The run that another tab opened."""
+    return gr.Dropdown([opened], value=opened) if opened else gr.skip()
+
+
+def judge(upload: str) -> tuple[Subject, None]:
+    """The predictions in an uploaded table, which is deleted at once, judged; no run is chosen any more."""
+    path = Path(upload)
+    try:
+        predictions = prediction_table.from_csv(path.read_bytes())
+    finally:
+        path.unlink()
+    return Subject(path.name, predictions, evaluate(predictions)), None
+
+
+def show_headline(subject: Subject) -> str:
+    """The headline figures and what they mean in words."""
+    return report_html.headline_tiles(subject.report)
+
+
+def show_matrix(subject: Subject, unit: str) -> str:
+    """The confusion matrix in images or shares, its cells to be clicked."""
+    caption = "Rows: the true diagnosis. Columns: the most probable one. Click a cell to see its images."
+    return report_html.confusion_table(subject.report, unit == SHARES, caption, clickable=True)
+
+
+def pick(event: gr.EventData) -> Cell:
+    """The cell that was clicked. Raises UsageError when there is no such cell."""
+    truth, predicted = (event._data.get(name) for name in ("truth", "predicted"))
+    if truth not in range(len(CODES)) or predicted not in range(len(CODES)):
+        raise UsageError("There is no such cell: click one of the confusion matrix.")
+    return truth, predicted
+
+
+def pick_none() -> None:
+    """No cell, which stands for the mistakes."""
+
+
+def show_pictures(shelf: Shelf, subject: Subject, cell: Cell | None) -> tuple[str, Any]:
+    """The heading and the gallery of a cell's images or, without a cell, of the most confident mistakes."""
+    rows = subject.cell(*cell) if cell else subject.mistakes()[:N_MISTAKES]
+    heading = f"<h3>{_cell_heading(cell, len(rows)) if cell else _mistakes_heading(len(rows))}</h3>"
+    captions = subject.captions(rows[:N_PICTURES])
+    try:
+        return heading, gr.Gallery(pictures(captions, subject.dataset, shelf), visible=bool(captions))
+    except UserError as error:
+        listed = report_html.picture_list(captions)
+        return f"{heading}<p>{escape(str(error))}</p>{listed}", gr.Gallery(visible=False)
+
+
+def _mistakes_heading(n: int) -> str:
+    return f"The most confident mistake{'s' * (n > 1)}" if n else "Not one mistake"
+
+
+def _cell_heading(cell: Cell, n: int) -> str:
+    shown = f", the {N_PICTURES} surest" if n > N_PICTURES else ""
+    return escape(f"{report_html.cell_name(*cell)}: {n:,} image{'s' * (n != 1)}{shown}")
+
+
+def show_classes(subject: Subject) -> list[Any]:
+    """The table of the diagnoses, and the figures of every report."""
+    return [
+        f"<h3>Each diagnosis</h3>{report_html.class_table(subject.report)}",
+        *(figure(subject) for figure in FIGURES.values()),
+    ]
+
+
+def show_curves(subject: Subject) -> list[Any]:
+    """The figures that need probabilities, and whether there are any."""
+    if subject.predictions.are_labels:
+        return [gr.Column(visible=False), *[None] * len(CURVES)]
+    return [gr.Column(visible=True), *(figure(subject) for figure in CURVES.values())]
+
+
+def show_training(subject: Subject) -> tuple[Any, str, go.Figure | None]:
+    """What each stage reached, and its history, where there is one."""
+    if not subject.history:
+        return gr.Column(visible=False), "", None
+    return gr.Column(visible=True), f"<h3>Training</h3>{stage_words(subject.history)}", history_figure(subject.history)
+
+
+def make_file(kind: str, subject: Subject) -> str:
+    """Path of a file to download, for a row of DOWNLOADS."""
+    suffix, write = DOWNLOADS[kind]
+    name = f"{subject.title.replace(', ', '-').replace(' ', '-')}.{suffix}"
+    return save_bytes_to_cache(write(subject).encode(), name, get_upload_folder())
+
+
+def build(page: Page) -> None:
+    """Lay out and wire the tab."""
+    with gr.Row():
+        run = gr.Dropdown([], value=None, label="Run", scale=3, min_width=300)
+        part = gr.Radio(PARTS, value="test", label="Part", scale=2, min_width=250)
+    with gr.Accordion("Judge predictions made elsewhere", open=False):
+        gr.Markdown(f"A CSV with {prediction_table.FORMAT}. It is read, judged and deleted.")
+        upload = gr.UploadButton("Upload a CSV", file_types=[".csv", ".tsv", ".txt"], size="md")
+    notice = gr.HTML(_notice(NOTHING_YET), elem_classes="report")
+    uploaded = gr.State(None, time_to_live=3600)
+    view = View(gr.State(None), partial(load_subject, page.workspace))
+    with gr.Column(visible=False) as content:
+        _build_headline(view)
+        _build_confusion(view, Shelf(page.workspace))
+        for section in (_build_classes, _build_curves, _build_training):
+            section(view)
+    choosing = {
+        "fn": partial(choose, page.workspace),
+        "inputs": [run, part, uploaded, page.opened],
+        "outputs": [run, part, view.shown, notice, content],
+        **QUIET,
+    }
+    gr.on([tab_being_built(page).select, run.input, part.input], **choosing)
+    page.opened.change(follow, page.opened, run, **QUIET).then(**choosing)
+    upload.upload(spoken(judge), upload, [uploaded, run], api_visibility="private").success(**choosing)
+
+
+def _build_headline(view: View) -> None:
+    view.follow(show_headline, [gr.HTML(elem_classes="report")])
+    made = gr.DownloadButton(elem_id="made-file")
+    with gr.Row():
+        for kind in DOWNLOADS:
+            button = gr.Button(f"Download: {kind}", size="sm", min_width=160)
+            event = button.click(**view.call(partial(make_file, kind), [made]))
+            event.success(None, js=_CLICK_MADE_FILE, api_visibility="private")
+
+
+_CLICK_MADE_FILE = "() => setTimeout(() => document.querySelector('#made-file')?.click(), 100)"
+"""Saves the file that was made; a moment later, because its link must have reached the page."""
+
+
+def _build_confusion(view: View, shelf: Shelf) -> None:
+    cell = gr.State(None)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            unit = gr.Radio([COUNTS, SHARES], value=COUNTS, label="Confusion matrix in")
+            matrix = gr.HTML(elem_classes="report", js_on_load=_CLICKED_CELL, elem_id="confusion")
+        with gr.Column(min_width=320):
+            heading = gr.HTML(elem_classes="report")
+            gallery = gr.Gallery(**GALLERY)
+            mistakes = gr.Button("The most confident mistakes", size="sm")
+    view.follow(show_matrix, [matrix], [unit], unit.input)
+    view.follow(partial(show_pictures, shelf), [heading, gallery], [cell], cell.change)
+    matrix.select(spoken(pick), None, cell, **QUIET)
+    gr.on([mistakes.click, view.shown.change], pick_none, None, cell, **QUIET)
+
+
+_CLICKED_CELL = """element.addEventListener("click", (event) => {
+    const cell = event.target.closest("button.cell");
+    if (!cell) return;
+    element.querySelectorAll("button.cell").forEach((other) => other.setAttribute("aria-pressed", other === cell));
+    trigger("select", { truth: Number(cell.dataset.truth), predicted: Number(cell.dataset.predicted) });
+});"""
+
+
+def _build_classes(view: View) -> None:
+    table = gr.HTML(elem_classes="report")
+    view.follow(show_classes, [table, *_plots(FIGURES)])
+
+
+def _build_curves(view: View) -> None:
+    with gr.Column() as curves:
+        figures = _plots(CURVES)
+    view.follow(show_curves, [curves, *figures])
+
+
+def _build_training(view: View) -> None:
+    with gr.Column() as training:
+        words = gr.HTML(elem_classes="report")
+        history = gr.Plot(label="Loss and accuracy by epoch", show_label=False)
+    view.follow(show_training, [training, words, history])
+
+
+def _plots(labels: Iterable[str]) -> list[gr.Plot]:
+    """Figures beside each other where there is room."""
+    with gr.Row():
+        return [gr.Plot(label=label, show_label=False, min_width=420) for label in labels]

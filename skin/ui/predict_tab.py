@@ -1,0 +1,208 @@
+"""The Predict tab: what the models say of an image, or of many."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from skin.explain import EXPLANATIONS
+from skin.patient import Sex, Site
+from skin.run import Run
+from skin.ui import asking
+from skin.ui.endpoints import BATCH, PREDICTING, Endpoints
+from skin.ui.examples import CLICKED, Examples, buttons, examples
+from skin.ui.facts import message
+from skin.ui.page import Page, spoken
+from skin.ui.predictors import AUTOMATIC, Predictors
+from skin.ui.selection import Shelf
+
+LIMITS = (
+    "Made for images taken through a dermatoscope. An ordinary photograph, or something that is none of the seven "
+    "diagnoses, gets an answer, too: a meaningless one. Uploads are deleted after about an hour."
+)
+BATCH_HELP = (
+    "Several images, or a ZIP of images. The table may hold, besides the file name in a column `image`, any of `age`, "
+    "`sex` and `site`; what it does not say is unknown."
+)
+
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
+
+Showcase = Callable[[Run | None, int], Examples]
+
+
+@dataclass(frozen=True)
+class Form:
+    """The components of one question."""
+
+    image: gr.Image
+    age: gr.Textbox
+    sex: gr.Radio
+    site: gr.Dropdown
+    model: gr.Dropdown
+    method: gr.Radio
+
+    @property
+    def question(self) -> list[Any]:
+        """What `asking.answer_one` reads."""
+        return [self.image, self.age, self.sex, self.site, self.model, self.method]
+
+
+def offer_models(predictors: Predictors, chosen: str | None) -> gr.Dropdown:
+    """The models to choose from; what was chosen stays, unless it is gone."""
+    choices = predictors.choices()
+    return gr.Dropdown(choices, value=chosen if chosen in dict(choices).values() else AUTOMATIC)
+
+
+def open_model(predictors: Predictors, opened: str) -> Any:
+    """The run that was opened elsewhere, chosen if it can predict."""
+    choices = predictors.choices()
+    return gr.Dropdown(choices, value=opened) if opened in dict(choices).values() else gr.skip()
+
+
+def show_examples(predictors: Predictors, showcase: Showcase, choice: object, number: int) -> str:
+    """This set of examples for the chosen model, as buttons."""
+    return buttons(_examples(predictors, showcase, choice, number))
+
+
+def _examples(predictors: Predictors, showcase: Showcase, choice: object, number: int) -> Examples:
+    runs = predictors.runs()
+    named = [run for run in runs if run.name == choice]
+    return showcase(next(iter(named or runs), None), number)
+
+
+def point(event: gr.EventData) -> int:
+    """Which example was clicked."""
+    return int(event.number)
+
+
+def next_set(number: int) -> int:
+    """The set of examples after this one."""
+    return number + 1
+
+
+def take_example(
+    predictors: Predictors, showcase: Showcase, choice: object, number: int, clicked: int
+) -> tuple[str, str, str, str, gr.HTML]:
+    """The example that was clicked, as the values of the form, and its diagnosis folded away."""
+    example = _examples(predictors, showcase, choice, number).images[clicked]
+    path = save_bytes_to_cache(example.content, "example.jpg", get_upload_folder())
+    age = "" if example.patient.age is None else f"{example.patient.age:g}"
+    return path, age, str(example.patient.sex), str(example.patient.site), gr.HTML(example.truth, visible=True)
+
+
+def forget_example() -> gr.HTML:
+    """Another image has no diagnosis to show."""
+    return gr.HTML(visible=False)
+
+
+def build(page: Page) -> None:
+    """Lay out the tab and wire it."""
+    predictors = Predictors(page.workspace)
+    showcase = lru_cache(maxsize=16)(partial(examples, Shelf(page.workspace)))
+    Endpoints(predictors).publish()
+    with gr.Tabs():
+        with gr.Tab("One image"):
+            _build_one(page, predictors, showcase)
+        with gr.Tab("Many images"):
+            _build_many(page, predictors)
+
+
+def _build_one(page: Page, predictors: Predictors, showcase: Showcase) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            form = _lay_out_form()
+        with gr.Column(scale=7, min_width=320):
+            _build_examples(page, predictors, showcase, form)
+            said = gr.HTML(asking.begin(predictors), elem_classes="flush", elem_id="said")
+            effect = gr.HTML(elem_classes="flush")
+            curve = gr.Plot(show_label=False, visible=False)
+            gr.HTML(message(LIMITS, "note"), elem_classes="flush")
+    changes = [form.image.change, form.age.change, form.model.change]
+    changes += [part.input for part in (form.sex, form.site, form.method)]
+    gr.on(
+        changes,
+        partial(asking.answer_one, predictors),
+        form.question,
+        [said, effect, curve],
+        preprocess=False,
+        trigger_mode="always_last",
+        show_progress="minimal",
+        show_progress_on=said,
+        api_visibility="private",
+        **PREDICTING,
+    )
+    _wire_models(page, predictors, form.model)
+
+
+def _lay_out_form() -> Form:
+    image = gr.Image(
+        label="Dermatoscopic image",
+        height=260,
+        webcam_options=gr.WebcamOptions(mirror=False, constraints={"video": {"facingMode": "environment"}}),
+        alt_text="The image to predict",
+    )
+    with gr.Row(equal_height=True):
+        age = gr.Textbox(label="Age (years)", placeholder="unknown", max_length=5, min_width=110)
+        site = gr.Dropdown(_sites(), value=str(Site.UNKNOWN), label="Body site", scale=2, min_width=180)
+    sex = gr.Radio([str(sex) for sex in Sex], value=str(Sex.UNKNOWN), label="Sex")
+    model = _model_dropdown()
+    rows = [(explanation.title, name) for name, explanation in EXPLANATIONS.items()]
+    method = gr.Radio(rows, value=rows[0][1], label="Heatmap")
+    return Form(image, age, sex, site, model, method)
+
+
+def _sites() -> list[str]:
+    return [str(Site.UNKNOWN), *(str(site) for site in Site if site is not Site.UNKNOWN)]
+
+
+def _model_dropdown() -> gr.Dropdown:
+    info = "Automatic takes the model that uses the patient's data where any is given."
+    return gr.Dropdown([("Automatic", AUTOMATIC)], value=AUTOMATIC, label="Model", info=info)
+
+
+def _wire_models(page: Page, predictors: Predictors, model: gr.Dropdown) -> None:
+    gr.on([page.blocks.load, page.tabs.change], partial(offer_models, predictors), model, model, **QUIET)
+    page.opened.change(partial(open_model, predictors), page.opened, model, **QUIET)
+
+
+def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form: Form) -> None:
+    shown = gr.HTML(js_on_load=CLICKED, elem_classes="flush")
+    truth = gr.HTML(visible=False, elem_classes="flush")
+    number, clicked = gr.State(0), gr.State(0)
+    bound, inputs = (predictors, showcase), [form.model, number]
+    showing = {"fn": partial(show_examples, *bound), "inputs": inputs, "outputs": shown, **QUIET}
+    gr.on([page.blocks.load, form.model.change, number.change], **showing)
+    shown.click(next_set, number, number, **QUIET)
+    shown.select(point, None, clicked, **QUIET).then(
+        partial(take_example, *bound),
+        [*inputs, clicked],
+        [form.image, form.age, form.sex, form.site, truth],
+        **QUIET,
+    )
+    form.image.input(forget_example, None, truth, **QUIET)
+
+
+def _build_many(page: Page, predictors: Predictors) -> None:
+    gr.Markdown(BATCH_HELP)
+    with gr.Row(equal_height=True):
+        files = gr.File(label="Images, or a ZIP of images", file_count="multiple", height=190, elem_id="batch-images")
+        table = gr.File(label="Table of image, age, sex and site (CSV, optional)", height=190, elem_id="batch-patients")
+    with gr.Row(equal_height=True):
+        model = _model_dropdown()
+        start = gr.Button("Predict all", variant="primary", elem_classes="beside")
+        download = gr.DownloadButton("Download as CSV", visible=False, elem_classes="beside")
+    said = gr.HTML(elem_classes="flush", elem_id="batch-answers")
+    _wire_models(page, predictors, model)
+    start.click(
+        spoken(partial(asking.answer_many, predictors)),
+        [files, table, model],
+        [said, download],
+        preprocess=False,
+        show_progress_on=said,
+        api_visibility="private",
+        **BATCH,
+    )

@@ -1,0 +1,89 @@
+"""The models that can be asked, loaded once and shared by everyone who asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from skin.config import MODELS
+from skin.errors import UserError
+from skin.patient import Patient
+from skin.predict import SHIPPED, Predictor, default_run
+from skin.run import Run, is_shipped, list_runs
+from skin.workspace import Workspace
+
+AUTOMATIC = "automatic"
+BOTH = "both"
+
+KINDS = {"image": "image only", "multimodal": "image with age, sex and site"}
+"""What each of MODELS looks at, in words."""
+
+_KEPT = 4
+"""Networks in memory."""
+
+
+def _load(folder: Path, changed: int) -> Predictor:  # noqa: ARG001 (a network that was replaced is another one)
+    return Predictor(Run(folder))
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """The finished runs of a workspace, ready to predict."""
+
+    workspace: Workspace
+    _loaded: Callable[[Path, int], Predictor] = field(default_factory=lambda: lru_cache(maxsize=_KEPT)(_load))
+
+    def runs(self) -> list[Run]:
+        """The finished runs: the shipped ones, then the newest first."""
+        ready = [run for run in list_runs(self.workspace) if _is_ready(run)]
+        return sorted(ready, key=lambda run: not is_shipped(run))
+
+    def choices(self) -> list[tuple[str, str]]:
+        """What can be chosen, as a label and a value."""
+        runs = self.runs()
+        both = {run.config.model for run in runs} == set(MODELS)
+        return [
+            ("Automatic", AUTOMATIC),
+            *([("Both models side by side", BOTH)] if both else []),
+            *((f"{run.name} ({KINDS[run.config.model]})", run.name) for run in runs),
+        ]
+
+    def choose(self, choice: object, patient: Patient) -> list[Predictor]:
+        """One predictor, or two where both models are asked.
+
+        Raises UserError when there is none of that name.
+        """
+        if choice in (None, "", AUTOMATIC):
+            return [self.open(default_run(self.workspace, patient))]
+        if choice == BOTH:
+            return [self.open(self._of_kind(kind)) for kind in MODELS]
+        return [self.open(self.named(choice))]
+
+    def named(self, name: object) -> Run:
+        """The finished run of this name. Raises UserError when there is none."""
+        for run in self.runs():
+            if run.name == name:
+                return run
+        raise UserError("There is no finished run of this name: it was renamed or deleted, so choose another model.")
+
+    def _of_kind(self, kind: str) -> Run:
+        runs = [run for run in self.runs() if run.config.model == kind]
+        if not runs:
+            raise UserError(f"There is no finished model of the kind {kind!r} yet: train one, or choose another model.")
+        return next((run for run in runs if run.name == SHIPPED[kind]), runs[0])
+
+    def open(self, run: Run) -> Predictor:
+        """The run's predictor, loaded anew where its network was replaced. Raises UserError when it cannot be had."""
+        try:
+            changed = run.onnx_path.stat().st_mtime_ns
+        except OSError as error:
+            raise UserError(f"The network of run {run.name!r} is gone: choose another model.") from error
+        return self._loaded(run.folder, changed)
+
+
+def _is_ready(run: Run) -> bool:
+    """Whether the run is finished and none of what it is known by was damaged."""
+    try:
+        return run.onnx_path.is_file() and run.is_finished and run.config.model in MODELS
+    except UserError:
+        return False

@@ -1,0 +1,184 @@
+"""A report as HTML: the pieces that the page shows, and the whole as one file that needs no network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from skin.lesion import CODES, TAXONOMY
+from skin.metrics import METRICS, Estimate
+from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
+from skin.report import ClassReport, OperatingPoint, Report
+from skin.workspace import PROJECT
+
+NOTICE = "For research and education only, not for diagnosis."
+
+STYLE_SHEET = PROJECT / "assets" / "report.css"
+
+PAGE_STYLE = """
+:root { color-scheme: light dark; }
+@media (prefers-color-scheme: dark) { body { background: #0f1420; color: #e5e7eb; } }
+body { font: 15px/1.5 FONTS; max-width: 70rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: 0; }
+section { margin-top: 2rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); gap: 1rem; }
+.figures > div { min-width: 0; }
+.js-plotly-plot :is(.xtick, .ytick, .x2tick, .y2tick, .infolayer) text { fill: currentcolor !important; }
+""".replace("FONTS", FONTS)
+
+
+def headline_tiles(report: Report) -> str:
+    """The headline metrics with their intervals, and what they were measured on."""
+    tiles = "".join(_tile(name, estimate) for name, estimate in report.headline.items())
+    return f'<dl class="tiles">{tiles}</dl>{_words(report)}'
+
+
+def _tile(name: str, estimate: Estimate) -> str:
+    metric = METRICS[name]
+    interval = f"{_number(estimate.low)} – {_number(estimate.high)}" if np.isfinite(estimate.low) else "undefined here"
+    return (
+        f'<div title="{escape(metric.help)}"><dt>{escape(metric.label)}</dt>'
+        f"<dd>{_number(estimate.value)} <small>{interval}</small></dd></div>"
+    )
+
+
+def _words(report: Report) -> str:
+    sentences = [
+        f"{report.n:,} images of {report.n_lesions:,} lesions; beside each figure its 95% interval, found by drawing "
+        "lesions anew a thousand times.",
+        report.best,
+        report.challenging,
+        *(_operating_sentences(report.operating_point) if report.operating_point else ()),
+    ]
+    return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _operating_sentences(point: OperatingPoint) -> Sequence[str]:
+    return (
+        f"Called malignant from a probability of {point.thresholds.malignant:.2f} on, which was chosen on the "
+        f"validation part to find 95%: {_percent(point.sensitivity)} of the malignant images are found, "
+        f"{_percent(point.specificity)} of the others are left alone.",
+        f"Prediction sets made to hold the truth for 90% of each diagnosis hold it for {_percent(point.coverage)} "
+        f"here, with {point.set_size:.1f} diagnoses on average.",
+    )
+
+
+def confusion_table(report: Report, shares: bool = False, caption: str = "", clickable: bool = False) -> str:
+    """The confusion matrix as a table, shaded by the share of the row; clickable cells are buttons."""
+    counts = np.array(report.confusion)
+    by_row = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cell = _button if clickable else _plain_cell
+    head = "".join(f'<th scope="col" title="{escape(diagnosis.name)}">{diagnosis.code}</th>' for diagnosis in TAXONOMY)
+    rows = ""
+    for truth, code in enumerate(CODES):
+        texts = [f"{share:.0%}" for share in by_row[truth]] if shares else [f"{count:,}" for count in counts[truth]]
+        cells = "".join(
+            f"<td>{cell(truth, predicted, texts[predicted], by_row[truth, predicted])}</td>"
+            for predicted in range(len(CODES))
+        )
+        rows += f'<tr><th scope="row" title="{escape(TAXONOMY[truth].name)}">{code}</th>{cells}</tr>'
+    return (
+        f'<div class="scroll matrix" tabindex="0"><table><caption>{escape(caption)}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _plain_cell(truth: int, predicted: int, text: str, share: float) -> str:  # noqa: ARG001 (stands in for _button)
+    return f'<span class="cell{_ink(share)}" style="--shade: {share:.2f}">{text}</span>'
+
+
+def _button(truth: int, predicted: int, text: str, share: float) -> str:
+    label = escape(f"{cell_name(truth, predicted)}: {text}")
+    return (
+        f'<button type="button" class="cell{_ink(share)}" style="--shade: {share:.2f}" data-truth="{truth}" '
+        f'data-predicted="{predicted}" aria-label="{label}" title="{label}" aria-pressed="false">{text}</button>'
+    )
+
+
+def cell_name(truth: int, predicted: int) -> str:
+    """What the images of a cell of the confusion matrix have in common."""
+    verdict = "recognised" if truth == predicted else f"taken for {TAXONOMY[predicted].name}"
+    return f"{TAXONOMY[truth].name} {verdict}"
+
+
+def _ink(share: float) -> str:
+    return " deep" if share > 0.55 else "" if share else " none"
+
+
+def class_table(report: Report) -> str:
+    """Precision, recall, F1, AUC and number of images of each diagnosis, and their means weighted by images."""
+    measures: Mapping[str, Callable[[ClassReport], str]] = {
+        "Precision": lambda row: _number(row.precision),
+        "Recall": lambda row: _with_interval(row.recall, row.recall_low, row.recall_high),
+        "F1": lambda row: _with_interval(row.f1, row.f1_low, row.f1_high),
+        "AUC": lambda row: _number(row.auc),
+        "Images": lambda row: f"{row.support:,}",
+    }
+    head = "".join(f'<th scope="col">{name}</th>' for name in measures)
+    rows = ""
+    for diagnosis in TAXONOMY:
+        row = report.per_class[diagnosis.code]
+        cells = "".join(f"<td>{measure(row)}</td>" for measure in measures.values())
+        swatch = f'<span class="swatch" style="background: {DIAGNOSIS_COLOURS[diagnosis.code]}"></span>'
+        rows += f'<tr><th scope="row">{swatch}{diagnosis.code} <span class="name">{escape(diagnosis.name)}</span></th>{cells}</tr>'
+    means = "".join(f"<td>{_number(_weighted(report, name))}</td>" for name in ("precision", "recall", "f1", "auc"))
+    return (
+        f'<div class="scroll classes" tabindex="0"><table><thead><tr><th scope="col">Diagnosis</th>{head}</tr></thead><tbody>{rows}</tbody>'
+        f'<tfoot><tr><th scope="row">Weighted mean</th>{means}<td>{report.n:,}</td></tr></tfoot></table></div>'
+    )
+
+
+def _weighted(report: Report, name: str) -> float:
+    """Mean of a measure over the images, each with the value of its diagnosis; what is never predicted counts as 0."""
+    rows = [row for row in report.per_class.values() if row.support]
+    values = np.array([getattr(row, name) for row in rows])
+    if np.isnan(values).all():
+        return np.nan
+    return float(np.average(np.nan_to_num(values), weights=[row.support for row in rows]))
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{_number(value)} <small>{_number(low)} – {_number(high)}</small>" if np.isfinite(low) else _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "–"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if np.isfinite(share) else "none"
+
+
+def rows_table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:
+    """A table of texts and numbers."""
+    head_cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0"><table><caption>{escape(caption)}</caption><thead><tr>{head_cells}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def picture_list(captions: Mapping[str, str]) -> str:
+    """Images by id and caption, where they cannot be shown."""
+    return rows_table(["Image", "Truth → prediction, confidence"], list(captions.items()))
+
+
+def document(title: str, sections: Mapping[str, str], figures: Sequence[go.Figure]) -> str:
+    """A page that needs no network: titled sections of HTML, then the figures, plotly's script inside once."""
+    parts = "".join(f"<section><h2>{escape(heading)}</h2>{html}</section>" for heading, html in sections.items())
+    drawn = "".join(
+        figure.to_html(full_html=False, include_plotlyjs=index == 0, config={"responsive": True, "displaylogo": False})
+        for index, figure in enumerate(figures)
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE_SHEET.read_text()}{PAGE_STYLE}</style></head>"
+        f'<body class="report"><header><h1>{escape(title)}</h1><p>{NOTICE}</p></header>{parts}'
+        f'<section><h2>Figures</h2><div class="figures">{drawn}</div></section></body></html>'
+    )

@@ -1,0 +1,168 @@
+"""The page around the tabs: their table, the header with its notice, the theme, deep links and who may do what."""
+
+import html
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from skin.errors import UsageError
+from skin.run import list_runs
+from skin.ui import comparison_tab, dataset_tab, performance_tab, predict_tab, training_tab
+from skin.ui.page import Page
+from skin.workspace import PROJECT, Workspace
+
+TITLE = "Skin Lesion Lab"
+PURPOSE = "Train, explain and compare classifiers of dermatoscopic images, with and without the patient's data."
+NOTICE = "For research and education only, not for diagnosis. Show a lesion that worries you to a doctor."
+TICK_SECONDS = 2
+ASSETS = PROJECT / "assets"
+LOGO = ASSETS / "logo.svg"
+MAX_UPLOAD = "20mb"
+CACHE_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One page of the app: its key in deep links, its title, and what lays it out."""
+
+    key: str
+    title: str
+    build: Callable[[Page], None]
+
+
+TABS: tuple[Tab, ...] = (
+    Tab("predict", "Predict", predict_tab.build),
+    Tab("dataset", "Dataset", dataset_tab.build),
+    Tab("training", "Training", training_tab.build),
+    Tab("performance", "Performance", performance_tab.build),
+    Tab("comparison", "Comparison", comparison_tab.build),
+)
+"""The pages of the app, in order; the first is what a visitor sees."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Whether visitors may only look, and the login that is asked of them."""
+
+    read_only: bool
+    login: tuple[str, str] | None
+
+
+def access(read_only: bool, share: bool, environ: Mapping[str, str]) -> Access:
+    """Who may do what, from the flags and the environment.
+
+    A Space is read-only unless its owner sets SKIN_ALLOW_TRAINING=1 and SKIN_AUTH=user:password; a shared link is
+    read-only unless SKIN_AUTH is set. Raises UsageError when SKIN_AUTH has another form.
+    """
+    login = _login(environ.get("SKIN_AUTH", ""))
+    closed_space = "SPACE_ID" in environ and not (login and environ.get("SKIN_ALLOW_TRAINING") == "1")
+    return Access(read_only or closed_space or (share and login is None), login)
+
+
+def _login(text: str) -> tuple[str, str] | None:
+    if not text:
+        return None
+    user, _, password = text.partition(":")
+    if not user or not password:
+        raise UsageError("SKIN_AUTH must have the form user:password.")
+    return user, password
+
+
+def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
+    """The whole app."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SECONDS // 6, CACHE_SECONDS)) as blocks:
+        gr.HTML(_header(read_only), elem_id="header", padding=False)
+        opened = gr.State("")
+        timer = gr.Timer(TICK_SECONDS)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            page = Page(workspace, read_only, blocks, tabs, opened, timer)
+            for tab in TABS:
+                _build_tab(tab, page)
+
+        def follow(request: gr.Request) -> tuple[Any, Any]:  # no partial: Gradio must see the type of its argument
+            return follow_link(workspace, request.query_params)
+
+        following = blocks.load(follow, None, [tabs, opened], api_visibility="private", show_progress="hidden")
+        following.then(None, js=_FOLLOWED, api_visibility="private")
+    return blocks
+
+
+def _build_tab(tab: Tab, page: Page) -> None:
+    with gr.Tab(tab.title, id=tab.key) as container:
+        tab.build(page)
+    container.select(None, js=_REMEMBER_TAB % tab.key, api_visibility="private")
+
+
+_FOLLOWED = "() => { window.followedLink = true }"
+
+# The first tab is selected before the link is followed, and must not overwrite it.
+_REMEMBER_TAB = """() => {
+    if (!window.followedLink) return;
+    const url = new URL(window.location);
+    url.searchParams.set("tab", "%s");
+    window.history.replaceState(null, "", url);
+}"""
+
+
+def follow_link(workspace: Workspace, query: Mapping[str, str]) -> tuple[Any, Any]:
+    """The tab and the run that the page's address names (`?tab=…&run=…`), where there are such."""
+    tab, run = query.get("tab"), query.get("run")
+    is_tab = tab in {row.key for row in TABS}
+    is_run = run in {row.name for row in list_runs(workspace)}
+    if run and not is_run:
+        gr.Warning(html.escape(f"There is no run {run!r}: it was renamed or deleted, or the link is wrong."))
+    return gr.Tabs(selected=tab) if is_tab else gr.skip(), run if is_run else gr.skip()
+
+
+def _header(read_only: bool) -> str:
+    badge = '<span class="badge">read-only</span>' if read_only else ""
+    return (
+        f'<header class="masthead">{LOGO.read_text()}<div><h1>{TITLE}{badge}</h1><p>{PURPOSE}</p></div>'
+        f'<p class="notice" role="note">{NOTICE}</p></header>'
+    )
+
+
+def launch_settings(access: Access) -> dict[str, Any]:
+    """What `Blocks.launch` is given: the looks, the login, and nothing of a patient's left behind."""
+    return {
+        "auth": access.login,
+        "theme": theme(),
+        "css_paths": sorted(ASSETS.glob("*.css")),
+        "favicon_path": LOGO,
+        "max_file_size": MAX_UPLOAD,
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "footer_links": ["api", "settings"],
+    }
+
+
+def theme() -> gr.themes.Base:
+    """A quiet look in the fonts of the system, because a web font would be an outbound call."""
+    return gr.themes.Default(
+        primary_hue=gr.themes.colors.teal,
+        secondary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.slate,
+        font=("ui-sans-serif", "system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "Consolas", "monospace"),
+    ).set(
+        color_accent="*primary_700",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        block_label_text_weight="500",
+        block_title_text_weight="500",
+        block_title_text_color="*body_text_color",
+        block_info_text_color="*body_text_color_subdued",
+        body_text_color_subdued="*neutral_500",
+        button_cancel_background_fill=gr.themes.colors.red.c700,
+        button_cancel_background_fill_hover=gr.themes.colors.red.c800,
+        button_cancel_background_fill_dark=gr.themes.colors.red.c800,
+        button_cancel_background_fill_hover_dark=gr.themes.colors.red.c700,
+        slider_color="*primary_700",
+        checkbox_background_color_selected="*primary_700",
+        checkbox_background_color_selected_dark="*primary_600",
+    )

@@ -1,0 +1,90 @@
+"""What the report pages are about: one model's predictions of one part, judged."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin.errors import UserError
+from skin.lesion import CODES
+from skin.report import Predictions, Report, load_predictions, load_report
+from skin.run import Epoch, Run, list_runs
+from skin.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Predictions of one part, their report, and what is known of the run that made them.
+
+    A `dataset` of "" is one that nobody named.
+    """
+
+    title: str
+    predictions: Predictions
+    report: Report
+    history: tuple[Epoch, ...] = ()
+    dataset: str = ""
+
+    def mistakes(self) -> NDArray[np.int64]:
+        """Rows of the images that were taken for something else, the surest first."""
+        return self._surest_first(self.predictions.predicted != self.predictions.truth)
+
+    def cell(self, truth: int, predicted: int) -> NDArray[np.int64]:
+        """Rows of the images of a cell of the confusion matrix, the surest first."""
+        return self._surest_first((self.predictions.truth == truth) & (self.predictions.predicted == predicted))
+
+    def _surest_first(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        rows = np.flatnonzero(chosen)
+        return rows[np.argsort(-self.predictions.probabilities[rows].max(axis=1), kind="stable")]
+
+    def caption(self, row: int) -> str:
+        """What an image shows, what was said of it and how surely, as short as a picture's caption must be."""
+        truth, predicted = CODES[self.predictions.truth[row]], CODES[self.predictions.predicted[row]]
+        verdict = f"{truth} ✓" if truth == predicted else f"{truth} → {predicted}"
+        return f"{verdict} {self.predictions.probabilities[row].max():.0%}"
+
+    def captions(self, rows: Iterable[int]) -> dict[str, str]:
+        """Image ids with their captions."""
+        return {self.predictions.image_ids[row]: self.caption(row) for row in rows}
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which subject: a part of a run, or an upload. The stamp changes with the run's report."""
+
+    run: str = ""
+    part: str = ""
+    stamp: int = 0
+    upload: Subject | None = None
+
+    @classmethod
+    def of_run(cls, workspace: Workspace, run: str, part: str) -> Self:
+        """The key of a part of a run. Raises UserError when the run has no report."""
+        return cls(run, part, reported_run(workspace, run).report_path.stat().st_mtime_ns)
+
+
+def reported_runs(workspace: Workspace) -> dict[str, Run]:
+    """The runs that have a report, newest first, by name."""
+    return {run.name: run for run in list_runs(workspace) if run.report_path.is_file()}
+
+
+def reported_run(workspace: Workspace, name: str) -> Run:
+    """The run of this name. Raises UserError when it is gone or has no report yet."""
+    run = reported_runs(workspace).get(name)
+    if run is None:
+        raise UserError(f"There is no report of a run {name!r}: choose another run, or wait until this one has ended.")
+    return run
+
+
+def load_subject(workspace: Workspace, key: Key) -> Subject:
+    """What the key stands for. Raises UserError when it is gone."""
+    if key.upload is not None:
+        return key.upload
+    run = reported_run(workspace, key.run)
+    reports, predictions = load_report(run.report_path), load_predictions(run.predictions_path)
+    if key.part not in reports or key.part not in predictions:
+        raise UserError(f"{key.run} has no report of its {key.part} part: evaluate the run again.")
+    title, history = f"{key.run}, {key.part} part", tuple(run.history())
+    return Subject(title, predictions[key.part], reports[key.part], history, run.config.dataset)

@@ -1,0 +1,86 @@
+"""The Dataset tab on real widgets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from playwright.sync_api import Page, expect
+
+Visit = Callable[[str], Page]
+
+
+def opened(visit: Visit) -> Page:
+    page = visit("dataset")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.locator(".synthetic")).to_be_visible()
+    return page
+
+
+def choose(page: Page, filter_name: str, option: str) -> None:
+    page.get_by_label(filter_name, exact=True).click()
+    page.get_by_role("option", name=option).click()
+    page.keyboard.press("Escape")
+
+
+def test_every_section_shows_the_filtered_images(visit: Visit) -> None:
+    page = opened(visit)
+    expect(page.locator(".js-plotly-plot")).to_have_count(4)
+
+    choose(page, "Diagnosis", "mel Melanoma")
+    expect(page.locator(".facts").filter(has_text="classes")).to_contain_text("1 of 7")
+    expect(page.locator(".counts").first).to_contain_text("100.0%")
+
+    page.get_by_role("tab", name="Images", exact=True).click()
+    expect(page.get_by_role("img", name="Melanoma (synthetic)").first).to_be_visible()
+    page.get_by_role("button", name="Next page").click()
+    expect(page.get_by_text("Images 25 to")).to_be_visible()
+
+    page.get_by_role("tab", name="Classes", exact=True).click()
+    expect(page.get_by_role("row", name="mel Melanoma")).to_contain_text("100.0%")
+    page.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.get_by_role("row", name="mel Melanoma")).not_to_contain_text("100.0%")
+
+
+def test_filters_that_fit_nothing_say_what_to_do(visit: Visit) -> None:
+    page = opened(visit)
+    page.get_by_label("Unknown age").uncheck()
+    page.get_by_label("number input for Age from").fill("119")
+    page.keyboard.press("Tab")
+
+    expect(page.get_by_text("No image fits these filters")).to_be_visible()
+    page.get_by_label("number input for Age to").fill("10")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("No age lies between 119 and 10")).to_be_visible()
+
+    page.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.locator(".counts").first).to_be_visible()
+
+
+def test_the_table_is_searched_and_downloaded(visit: Visit, tmp_path: Path) -> None:
+    page = opened(visit)
+    page.get_by_role("tab", name="Table", exact=True).click()
+    page.get_by_label("Search").fill("melanoma")
+    expect(page.get_by_text("found, all shown")).to_be_visible()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "images.csv")
+    assert set(pd.read_csv(tmp_path / "images.csv")["diagnosis"]) == {"mel"}
+
+
+def test_the_leak_is_seen(visit: Visit) -> None:
+    page = opened(visit)
+    page.get_by_role("tab", name="Splits", exact=True).click()
+
+    expect(page.get_by_text("test images shows a lesion of the training part")).to_be_visible()
+    expect(page.get_by_text("show a lesion of the training part")).to_be_visible()
+
+
+def test_a_folder_that_is_none_is_refused_and_the_page_goes_on(visit: Visit) -> None:
+    page = opened(visit)
+    page.get_by_label("A folder").check()
+    page.get_by_label("Path of the folder").fill("/no/such/folder")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("alert").filter(has_text="neither a data set nor a folder")).to_be_visible()
+    expect(page.locator(".synthetic")).to_be_visible()

@@ -1,0 +1,109 @@
+"""The Predict tab, as a visitor uses it."""
+
+import csv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from skin.data.datasets import Dataset
+from skin.lesion import CODES, TAXONOMY
+
+Visit = Callable[[str], Page]
+
+
+@pytest.fixture
+def predict(visit: Visit) -> Page:
+    """The tab, with the trained model chosen."""
+    page = visit("predict")
+    choose(page, "Model", "trained")
+    return page
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).locator("visible=true").click()
+    page.get_by_role("option", name=option).first.click()
+
+
+def upload(page: Page, *paths: Path) -> None:
+    page.locator("input[type=file]").first.set_input_files([str(path) for path in paths])
+
+
+def test_an_image_with_its_patient_is_answered_and_explained(predict: Page, demo: Dataset) -> None:
+    upload(predict, demo.images[0].path)
+    answer = predict.locator(".answer")
+    expect(answer.locator("header")).to_contain_text("age unknown, sex unknown, site unknown")
+    expect(answer.locator(".bars li")).to_have_count(len(CODES))
+
+    predict.get_by_label("Age (years)").fill("65")
+    predict.get_by_label("male", exact=True).click()
+    choose(predict, "Body site", "back")
+    expect(answer.locator("header")).to_contain_text("65 years, male, back")
+    expect(answer.locator("h3")).to_contain_text("%")
+    expect(answer.locator(".risk")).to_contain_text("show it to a")
+    expect(predict.get_by_text("Were age, sex and site unknown")).to_be_visible()
+    expect(predict.locator(".js-plotly-plot")).to_contain_text("65 years")
+
+
+def test_the_opacity_of_the_heatmap_follows_the_keyboard(predict: Page, demo: Dataset) -> None:
+    upload(predict, demo.images[0].path)
+    heat = predict.locator(".overlay .heat")
+    expect(heat).to_have_css("opacity", "0.5")
+    slider = predict.get_by_label("Opacity of the heatmap")
+    slider.press("Home")
+    expect(heat).to_have_css("opacity", "0")
+    slider.press("End")
+    expect(heat).to_have_css("opacity", "1")
+
+
+def test_an_example_hides_its_diagnosis_until_it_is_asked_for(predict: Page) -> None:
+    predict.get_by_role("button", name="Example 1:").click()
+    expect(predict.locator(".answer h3")).to_be_visible()
+    truth = predict.locator(".truth p")
+    expect(truth).to_be_hidden()
+    predict.get_by_text("Show the true diagnosis").click()
+    expect(truth).to_be_visible()
+    assert any(known.name in truth.inner_text() for known in TAXONOMY)
+    predict.get_by_label("Remove Image").click()
+    expect(truth).to_have_count(0)
+
+
+def test_what_is_wrong_is_said_in_the_page_and_mended_there(predict: Page, demo: Dataset, tmp_path: Path) -> None:
+    text = tmp_path / "image.jpg"
+    text.write_text("text")
+    upload(predict, text)
+    expect(predict.get_by_role("alert")).to_contain_text("not an image")
+    predict.get_by_label("Remove Image").click()
+    upload(predict, demo.images[0].path)
+    expect(predict.locator(".answer")).to_be_visible()
+    predict.get_by_label("Age (years)").fill("400")
+    expect(predict.get_by_role("alert")).to_contain_text("between 0 and 120 years")
+    predict.get_by_label("Age (years)").fill("40")
+    expect(predict.locator(".answer header")).to_contain_text("40 years")
+
+
+def test_a_zip_with_a_table_becomes_a_table_and_a_file(visit: Visit, demo: Dataset, tmp_path: Path) -> None:
+    images, table = tmp_path / "images.zip", tmp_path / "patients.csv"
+    with zipfile.ZipFile(images, "w") as archive:
+        for image in demo.images[:3]:
+            archive.write(image.path, image.path.name)
+        archive.writestr("notes.txt", "text")
+    table.write_text(f"image,age,sex\n{demo.images[0].path.name},70,female\n")
+
+    page = visit("predict")
+    page.get_by_role("tab", name="Many images").click()
+    choose(page, "Model", "trained")
+    page.locator("#batch-images input[type=file]").set_input_files(str(images))
+    page.locator("#batch-patients input[type=file]").set_input_files(str(table))
+    expect(page.get_by_text("patients.csv")).to_be_visible()
+    page.get_by_role("button", name="Predict all").click()
+    expect(page.get_by_text("3 answers. 1 file could not be read")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").click()
+    with download.value.path().open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [*(image.path.name for image in demo.images[:3]), "notes.txt"]
+    assert (rows[0]["age"], rows[0]["sex"], rows[0]["model"]) == ("70.0", "female", "trained")
+    assert rows[3]["error"]

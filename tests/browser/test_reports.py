@@ -1,0 +1,86 @@
+"""The Performance and Comparison tabs on real widgets."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from served_app import App
+
+from skin.report import load_report
+
+Visit = Callable[[str], Page]
+
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture
+def twin(app: App) -> Iterator[str]:
+    """A second run, which differs from `trained` in nothing but its name."""
+    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "twin")
+    yield "twin"
+    shutil.rmtree(app.workspace.runs / "twin")
+
+
+def upload(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload a CSV").click()
+    chooser.value.set_files(path)
+
+
+def test_a_cell_of_the_matrix_shows_its_images(visit: Visit, app: App) -> None:
+    page = visit("performance&run=trained")
+    expect(page.get_by_role("heading", name="trained, test part")).to_be_visible()
+    confusion = load_report(app.workspace.runs / "trained" / "report.json")["test"].confusion
+    truth, predicted = max(((t, p) for t in range(7) for p in range(7)), key=lambda cell: confusion[cell[0]][cell[1]])
+    page.locator(f'button[data-truth="{truth}"][data-predicted="{predicted}"]').click()
+    expect(page.get_by_role("heading", name=f"{confusion[truth][predicted]} image")).to_be_visible()
+    expect(page.locator(".pictures img")).to_have_count(min(confusion[truth][predicted], 24))
+
+
+def test_the_matrix_is_worked_by_keyboard(visit: Visit) -> None:
+    page = visit("performance&run=trained")
+    cell = page.locator("button.cell").nth(5 * 7 + 5)
+    cell.focus()
+    page.keyboard.press("Enter")
+    expect(cell).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("heading", name="Melanocytic nevus recognised")).to_be_visible()
+
+
+def test_validation_and_downloads(visit: Visit, app: App, tmp_path: Path) -> None:
+    page = visit("performance&run=trained")
+    page.get_by_label("Validation").check()
+    expect(page.get_by_role("heading", name="trained, validation part")).to_be_visible()
+    for kind, suffix in (("HTML", "html"), ("JSON", "json"), ("CSV", "csv")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=re.compile(rf"Download: .*{kind}")).click()
+        download.value.save_as(tmp_path / f"saved.{suffix}")
+    expected = load_report(app.workspace.runs / "trained" / "report.json")["validation"].headline["accuracy"].value
+    assert json.loads((tmp_path / "saved.json").read_text())["accuracy"]["value"] == expected
+    assert f"{expected:.3f}" in (tmp_path / "saved.html").read_text()
+
+
+def test_predictions_made_elsewhere_are_judged(visit: Visit, tmp_path: Path) -> None:
+    page = visit("performance")
+    page.get_by_role("button", name="Judge predictions made elsewhere").click()
+    (tmp_path / "theirs.csv").write_text("truth,predicted\nmel,nv\nnv,nv\n")
+    (tmp_path / "broken.csv").write_text("one,two\n1,2\n")
+    upload(page, tmp_path / "theirs.csv")
+    expect(page.get_by_role("heading", name="theirs.csv")).to_be_visible()
+    expect(page.locator(".tiles dd").first).to_contain_text("0.500")
+    upload(page, tmp_path / "broken.csv")
+    expect(page.get_by_text("The table has no true diagnoses")).to_be_visible()
+    expect(page.get_by_role("heading", name="theirs.csv")).to_be_visible()
+
+
+def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
+    page = visit(f"comparison&run={twin}")
+    expect(page.get_by_text("cannot be told apart on")).to_be_visible()
+    expect(page.get_by_text("All settings are the same.")).to_be_visible()
+    expect(page.locator(".matrices table")).to_have_count(2)
+    expect(page.get_by_text("0 images: the truth")).to_be_visible()
+    page.get_by_role("button", name="Remove 0").click()
+    expect(page.get_by_role("status").filter(has_text="Choose at least two runs")).to_be_visible()

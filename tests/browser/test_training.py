@@ -1,0 +1,156 @@
+"""The whole life of a training, through the page."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from served_app import App
+
+from skin import jobs
+from skin.run import Run, State, delete, get
+
+Visit = Callable[[str], Page]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.2)
+
+
+def choose(page: Page, dropdown: str, option: str) -> None:
+    page.locator(f"{dropdown} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def start(page: Page, name: str, **settings: int) -> None:
+    """Fill in the form and press the button."""
+    page.locator("#run-name :is(input, textarea)").fill(name)
+    for field, value in settings.items():
+        page.locator(f"#setting-{field} input").fill(str(value))
+    expect(page.locator("#command textarea")).to_have_value(re.compile(f"--name {name}"))
+    page.get_by_role("button", name="Start training").click()
+
+
+def card(page: Page, text: str, seconds: float = 120) -> None:
+    expect(page.locator("#card")).to_contain_text(text, timeout=1000 * seconds)
+
+
+def press(page: Page, button: str) -> None:
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def assert_no_gap(run: Run) -> None:
+    assert [epoch.epoch for epoch in run.history()] == list(range(1, len(run.history()) + 1))
+
+
+@pytest.fixture
+def endless(app: App, visit: Visit) -> Iterator[Run]:
+    """A training that takes longer than a test, started in the page."""
+    page = visit("training")
+    page.get_by_role("button", name="More settings").click()
+    start(page, "endless", image_size=64, stage1_epochs=1000, stage1_patience=0, stage2_epochs=0)
+    wait_until((app.workspace.runs / "endless").is_dir)
+    run = get(app.workspace, "endless")
+    yield run
+    if run.status().is_alive:
+        jobs.stop(run)
+        wait_until(lambda: not run.status().is_alive)
+    delete(app.workspace, run)
+
+
+def test_a_training_is_watched_survives_and_is_stopped_and_resumed(app: App, page: Page, endless: Run) -> None:
+    card(page, "stage 1 of 2")
+    expect(page.locator("#log")).to_contain_text("stage 1 epoch 2/1000", timeout=120_000)
+    expect(page.locator("#history .js-plotly-plot")).to_be_visible()
+    card(page, "images/s")
+
+    page.reload()
+    done = len(endless.history())
+    card(page, "endless")
+    expect(page.locator("#history .js-plotly-plot")).to_be_visible()
+    wait_until(lambda: len(endless.history()) > done)
+
+    pid = endless.status().pid
+    app.kill()
+    time.sleep(2)
+    app.restart()
+    page.goto(f"{app.url}?tab=training")
+    card(page, "stage 1 of 2")
+    assert (endless.status().pid, endless.status().is_alive) == (pid, True)
+    assert_no_gap(endless)
+
+    press(page, "Stop")
+    card(page, "stopped")
+    done = len(endless.history())
+    press(page, "Resume")
+    wait_until(lambda: len(endless.history()) > done)
+    card(page, "training")
+    assert_no_gap(endless)
+
+
+def test_a_killed_training_shows_its_last_lines_and_the_way_on(page: Page, endless: Run) -> None:
+    expect(page.locator("#log")).to_contain_text("stage 1 epoch 2/1000", timeout=120_000)
+    os.kill(endless.status().pid or 0, signal.SIGKILL)
+
+    card(page, "interrupted")
+    card(page, "Resume goes on after the last finished epoch.")
+    expect(page.locator("#card pre")).to_contain_text("stage 1 epoch")
+    expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled()
+
+
+def test_both_models_are_trained_one_after_the_other(app: App, visit: Visit) -> None:
+    page = visit("training")
+    choose(page, "#setting-model", "both")
+    start(page, "pair", image_size=64, stage1_epochs=2, stage2_epochs=1)
+
+    card(page, "Waiting in the queue: pair-multimodal.")
+    wait_until(lambda: get(app.workspace, "pair-multimodal").status().state is State.FINISHED, 300)
+
+    card(page, "Balanced accuracy")
+    press(page, "Report")
+    expect(page.get_by_role("tab", name="Performance")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_run_is_renamed_and_deleted_after_asking(app: App, visit: Visit) -> None:
+    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "copy")
+    page = visit("training")
+    choose(page, "#watch", "copy (finished)")
+    page.get_by_role("button", name="The watched run").click()
+    page.get_by_label("New name").fill("renamed")
+    press(page, "Rename")
+    card(page, "renamed")
+    press(page, "Delete …")
+    expect(page.get_by_text("Delete renamed with its weights")).to_be_visible()
+    assert (app.workspace.runs / "renamed").is_dir()
+    press(page, "Delete for good")
+    wait_until(lambda: not (app.workspace.runs / "renamed").exists(), 10)
+    expect(page.locator("#card")).not_to_contain_text("renamed")
+
+
+def test_a_wrong_value_is_told_before_one_starts(visit: Visit) -> None:
+    page = visit("training")
+    page.locator("#setting-image_size input").fill("9999")
+
+    expect(page.get_by_role("alert")).to_have_text("image_size must be at most 512, not 9999.")
+    expect(page.get_by_role("button", name="Start training")).to_be_disabled()
+
+
+def test_a_preset_fills_the_form_and_a_runs_settings_come_back(visit: Visit) -> None:
+    page = visit("training")
+    choose(page, "#preset", "reference")
+    expect(page.locator("#setting-image_size input")).to_have_value("224")
+    expect(page.locator("#setting-backbone input")).to_have_value("resnet50")
+
+    choose(page, "#watch", "trained (finished)")
+    page.get_by_role("button", name="The watched run").click()
+    press(page, "Load its settings into the form")
+
+    expect(page.locator("#setting-image_size input")).to_have_value("64")
+    expect(page.locator("#setting-model input")).to_have_value("multimodal")

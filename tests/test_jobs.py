@@ -1,0 +1,159 @@
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from skin import jobs
+from skin.config import TrainConfig
+from skin.data.datasets import Dataset
+from skin.errors import UserError
+from skin.run import Epoch, Run, State
+from skin.workspace import Workspace
+
+CONFIG = TrainConfig.from_preset("demo")
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+def occupied(workspace: Workspace, name: str = "first") -> Run:
+    """A run that this very process trains, so that every other run has to wait."""
+    run = Run.create(workspace, name, CONFIG)
+    jobs.claim(run)
+    run.update_status(state=State.TRAINING)
+    return run
+
+
+def epoch(stage: int, number: int, images_per_second: float) -> Epoch:
+    return Epoch(stage, number, 1.0, 0.5, 1.0, 0.5, 0.5, 1e-3, 1.0, images_per_second)
+
+
+def test_a_started_run_waits_in_its_own_process_and_can_be_stopped(workspace: Workspace) -> None:
+    occupied(workspace)
+
+    (run,) = jobs.start(workspace, {"second": CONFIG})
+
+    status = run.status()
+    assert status.is_alive
+    assert status.pid != os.getpid()
+    wait_until(lambda: run.status().message == "Waiting for first.")
+    jobs.stop(run)
+    assert run.status().state is State.STOPPED
+    assert not run.status().is_alive
+
+
+def test_a_resumed_run_queues_behind_those_that_wait_already(workspace: Workspace) -> None:
+    first = occupied(workspace)
+    second, third = jobs.start(workspace, {"second": CONFIG, "third": CONFIG})
+    assert jobs.runs_ahead(third, workspace) == [first, second]
+
+    jobs.stop(second)
+    jobs.resume(workspace, second)
+
+    try:
+        assert jobs.runs_ahead(third, workspace) == [first]
+        assert jobs.runs_ahead(second, workspace) == [first, third]
+        with pytest.raises(UserError, match="queued already"):
+            jobs.resume(workspace, second)
+    finally:
+        jobs.stop(second)
+        jobs.stop(third)
+
+
+def test_the_turn_comes_when_nobody_is_ahead(workspace: Workspace) -> None:
+    run = Run.create(workspace, "only", CONFIG)
+    jobs.claim(run)
+
+    jobs.wait_for_turn(run, workspace)
+
+    assert run.status().state is State.PREPARING
+
+
+def test_dead_and_damaged_runs_hold_nobody_up(workspace: Workspace) -> None:
+    dead = Run.create(workspace, "dead", CONFIG)
+    dead.update_status(state=State.TRAINING, pid=os.getpid(), pid_started=1.0)
+    Run.create(workspace, "damaged", CONFIG).status_path.write_text("{")
+    run = Run.create(workspace, "mine", CONFIG)
+    jobs.claim(run)
+
+    assert jobs.runs_ahead(run, workspace) == []
+
+
+def test_a_run_is_claimed_by_one_process_only(workspace: Workspace) -> None:
+    run = occupied(workspace)
+
+    with pytest.raises(UserError, match="training already"):
+        jobs.claim(run, os.getppid())
+
+
+def test_none_is_started_when_one_name_is_taken(workspace: Workspace) -> None:
+    Run.create(workspace, "taken", CONFIG)
+
+    with pytest.raises(UserError, match="exists already"):
+        jobs.start(workspace, {"new": CONFIG, "taken": CONFIG})
+
+    assert not (workspace.runs / "new").exists()
+
+
+@pytest.mark.parametrize("state", [State.FINISHED, State.STOPPED, State.FAILED])
+def test_what_does_not_run_cannot_be_stopped(workspace: Workspace, state: State) -> None:
+    run = Run.create(workspace, "idle", CONFIG)
+    run.update_status(state=state)
+
+    with pytest.raises(UserError, match="nothing to stop"):
+        jobs.stop(run)
+
+
+def test_a_finished_run_is_not_resumed(workspace: Workspace) -> None:
+    run = Run.create(workspace, "done", CONFIG)
+    run.update_status(state=State.FINISHED)
+
+    with pytest.raises(UserError, match="finished"):
+        jobs.resume(workspace, run)
+
+
+def test_a_killed_training_resumes_without_a_gap(workspace: Workspace, demo: Dataset) -> None:
+    folder = str(demo.images[0].path.parent.parent)
+    config = TrainConfig.from_preset(
+        "demo", dataset=folder, image_size=32, stage1_epochs=200, stage1_patience=0, stage2_epochs=0
+    )
+    (run,) = jobs.start(workspace, {"killed": config})
+    wait_until(lambda: len(run.history()) >= 3)
+    os.kill(run.status().pid or 0, signal.SIGKILL)
+    wait_until(lambda: run.status().state is State.INTERRUPTED)
+    done = len(run.history())
+
+    jobs.resume(workspace, run)
+
+    wait_until(lambda: len(run.history()) > done)
+    jobs.stop(run)
+    wait_until(lambda: run.status().state is State.STOPPED)
+    assert [epoch.epoch for epoch in run.history()] == list(range(1, len(run.history()) + 1))
+
+
+def test_the_estimate_grows_with_the_work(workspace: Workspace) -> None:
+    standard = TrainConfig.from_preset("standard")
+    longer = TrainConfig.from_preset("standard", stage2_epochs=28)
+    larger = TrainConfig.from_preset("standard", image_size=320)
+    seconds = jobs.estimate_seconds(standard, 7000, workspace)
+
+    assert seconds == pytest.approx(14 * 7000 / (9.4 * (224 / 160) ** 2), rel=0.2)
+    assert jobs.estimate_seconds(longer, 7000, workspace) > 1.7 * seconds
+    assert jobs.estimate_seconds(larger, 7000, workspace) > 3 * seconds
+    assert jobs.estimate_seconds(standard, 700, workspace) < 0.2 * seconds
+
+
+def test_the_estimate_learns_from_earlier_runs_of_the_same_network(workspace: Workspace) -> None:
+    other = Run.create(workspace, "other", TrainConfig.from_preset("standard", image_size=96))
+    other.append_history(epoch(2, 1, 1.0))
+    same = Run.create(workspace, "same", TrainConfig.from_preset("standard"))
+    same.append_history(epoch(1, 1, 1000.0))
+    same.append_history(epoch(2, 1, 1000.0))
+
+    assert jobs.estimate_seconds(TrainConfig.from_preset("standard"), 7000, workspace) < 14 * 7 + 60 * 7 + 60

@@ -1,0 +1,80 @@
+"""Runs with reports, made without training: what the pages show is what is written here."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_network
+
+from skin.config import TrainConfig
+from skin.data.datasets import Dataset
+from skin.data.splits import SPLITTERS
+from skin.lesion import CODES
+from skin.predict import SHIPPED
+from skin.report import Predictions, evaluate_parts, save_predictions, save_report
+from skin.run import Epoch, Run, State
+from skin.workspace import Workspace
+
+AddRun = Callable[..., Run]
+
+
+def _predictions(dataset: Dataset, ids: tuple[str, ...], skill: float) -> Predictions:
+    images = {image.image_id: image for image in dataset.images}
+    truth = np.array([CODES.index(images[image_id].diagnosis) for image_id in ids])
+    rng = np.random.default_rng(round(100 * skill))
+    probabilities = rng.dirichlet(np.ones(7), len(ids)) + skill * rng.random((len(ids), 1)) * np.eye(7)[truth]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    lesion_ids = tuple(images[image_id].lesion_id for image_id in ids)
+    return Predictions(ids, lesion_ids, truth, probabilities.astype(np.float32))
+
+
+@pytest.fixture
+def add_run(workspace: Workspace, demo: Dataset) -> AddRun:
+    """Adds a finished run of some skill on the drawn data set to the workspace."""
+
+    def add(name: str, skill: float = 1.0, **settings: object) -> Run:
+        run = Run.create(workspace, name, TrainConfig.from_preset("demo", **settings))
+        split = SPLITTERS["by-lesion"](demo.images, run.config.seed)
+        parts = {part: _predictions(demo, split.parts[part], skill) for part in ("validation", "test")}
+        save_predictions(run.predictions_path, parts)
+        save_report(run.report_path, evaluate_parts(parts))
+        for stage, epoch, loss, accuracy in ((1, 1, 1.0, 0.5), (1, 2, 0.8, 0.6), (2, 1, 0.7, 0.65)):
+            run.append_history(Epoch(stage, epoch, loss, accuracy, loss, accuracy, accuracy - 0.1, 1e-3, 2.0, 100.0))
+        run.update_status(state=State.FINISHED)
+        return run
+
+    return add
+
+
+@pytest.fixture
+def two_models(workspace: Workspace) -> Workspace:
+    """A workspace in which the image-only and the multimodal model can predict, under the names of the shipped ones."""
+    for model, name in SHIPPED.items():
+        run = Run.create(workspace, name, TrainConfig.from_preset("demo", model=model))
+        tiny_network.write(run.onnx_path, takes_patient=model == "multimodal")
+        ids, truth = tuple("abcdefg"), np.arange(len(CODES))
+        save_predictions(
+            run.predictions_path, {"validation": Predictions(ids, ids, truth, np.eye(7, dtype=np.float32))}
+        )
+        run.update_status(state=State.FINISHED)
+    return workspace
+
+
+Send = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Send:
+    """Puts a file where uploads lie; returns what the page then sends for it."""
+    folder = tmp_path / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+
+    def upload(content: bytes, name: str = "lesion.png") -> dict[str, str]:
+        path = folder / hashlib.sha256(content).hexdigest() / Path(name).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return {"path": str(path), "orig_name": name}
+
+    return upload

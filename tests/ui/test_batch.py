@@ -1,0 +1,179 @@
+import io
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skin.errors import UsageError, UserError
+from skin.lesion import CODES
+from skin.patient import Patient, Sex, Site
+from skin.ui import batch
+from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
+from skin.ui.uploads import Upload
+from skin.workspace import Workspace
+
+Item = TypeVar("Item")
+
+
+def table(text: str) -> batch.Patients:
+    return batch.read_patients(Upload("patients.csv", text.encode()))
+
+
+def photograph(name: str, colour: str) -> Upload:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(buffer, "PNG")
+    return Upload(name, buffer.getvalue())
+
+
+# The table of patients
+
+
+def test_the_table_says_what_is_known_of_each_image() -> None:
+    patients = table("image,age,sex,site\na.jpg,45,female,back\nb.jpg,,male,\n")
+    assert patients == {"a.jpg": Patient(45, Sex.FEMALE, Site.BACK), "b.jpg": Patient(None, Sex.MALE)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffimage;age\na.jpg;45\n",
+        "IMAGE\tAge\textra\na.jpg\t45\tx\n",
+        "image_id,dx,age,localization\na.jpg,mel,45.0,unknown\n",
+        "image, age\n a.jpg , 45 \n",
+    ],
+)
+def test_separators_letter_case_order_and_further_columns_do_not_matter(text: str) -> None:
+    assert table(text) == {"a.jpg": Patient(45)}
+
+
+def test_no_table_means_that_nothing_is_known() -> None:
+    assert batch.read_patients(None) == {}
+
+
+@pytest.mark.parametrize("text", ["", "age,sex\n45,male\n", "image,diagnosis\na.jpg,mel\n", "\n\n\n", "image\na.jpg\n"])
+def test_a_table_without_its_columns_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"patients\.csv"):
+        table(text)
+
+
+@pytest.mark.parametrize("content", [bytes(range(256)), b"\xff\xfe\x00", b'image,age\n"a.jpg,45\n'])
+def test_what_is_no_table_is_refused(content: bytes) -> None:
+    with pytest.raises(UserError, match=r"patients\.csv"):
+        batch.read_patients(Upload("patients.csv", content))
+
+
+def test_a_wrong_value_is_named_with_its_row() -> None:
+    with pytest.raises(UsageError, match=r"Row 2 of the table: The age must lie between 0 and 120"):
+        table("image,age\na.jpg,45\nb.jpg,400\n")
+
+
+@pytest.mark.parametrize("name", ["A.JPG", "folder/a.jpg", "folder/sub/a.jpg"])
+def test_an_image_is_found_by_its_name_with_or_without_its_folder(name: str) -> None:
+    assert batch.patient_of(name, {"a.jpg": Patient(45)}) == Patient(45)
+
+
+def test_an_image_is_found_by_its_id() -> None:
+    assert batch.patient_of("ISIC_1.jpg", {"isic_1": Patient(45)}) == Patient(45)
+
+
+def test_the_full_path_goes_before_the_name() -> None:
+    patients = {"left/a.jpg": Patient(45), "a.jpg": Patient(50)}
+    assert batch.patient_of("left/a.jpg", patients) == Patient(45)
+    assert batch.patient_of("right/a.jpg", patients) == Patient(50)
+
+
+# Predicting
+
+
+def test_a_row_an_image_with_the_model_that_fits_what_is_known(two_models: Workspace) -> None:
+    files = [photograph("red.png", "red"), photograph("blue.png", "blue")]
+    red, blue = batch.predict_all(Predictors(two_models), files, {"blue.png": Patient(90)}, AUTOMATIC)
+    assert (red["image"], red["model"], red["diagnosis"]) == ("red.png", "ham10000-image", "mel")
+    assert (blue["image"], blue["model"], blue["age"]) == ("blue.png", "ham10000-multimodal", 90)
+    assert blue["malignant_probability"] > 0.2
+
+
+def test_a_batch_says_the_same_as_one_image_alone(two_models: Workspace) -> None:
+    predictors, patient = Predictors(two_models), Patient(60, Sex.MALE, Site.FACE)
+    file = photograph("a.png", "purple")
+    (row,) = batch.predict_all(predictors, [file], {"a.png": patient}, "ham10000-multimodal")
+    (predictor,) = predictors.choose("ham10000-multimodal", patient)
+    alone = predictor.predict(file.content, patient)
+    np.testing.assert_allclose(
+        [row["probabilities"][code] for code in CODES], list(alone.probabilities.values()), atol=1e-6
+    )
+
+
+def test_both_models_give_two_rows(two_models: Workspace) -> None:
+    rows = batch.predict_all(Predictors(two_models), [photograph("a.png", "red")], {}, BOTH)
+    assert [row["model"] for row in rows] == ["ham10000-image", "ham10000-multimodal"]
+
+
+def test_what_cannot_be_read_has_its_error_and_the_rest_goes_on(two_models: Workspace) -> None:
+    files = [Upload("bad.jpg", b"text"), photograph("red.png", "red")]
+    bad, good = batch.predict_all(Predictors(two_models), files, {}, AUTOMATIC)
+    assert "not an image" in bad["error"]
+    assert good["diagnosis"] == "mel"
+    assert "error" not in good
+
+
+def test_an_empty_batch_and_an_unknown_model_are_refused(two_models: Workspace) -> None:
+    with pytest.raises(UsageError, match="no image"):
+        batch.predict_all(Predictors(two_models), [], {}, AUTOMATIC)
+    with pytest.raises(UserError, match="no finished run"):
+        batch.predict_all(Predictors(two_models), [photograph("a.png", "red")], {}, "nobody")
+
+
+def test_progress_is_told(two_models: Workspace) -> None:
+    told: list[tuple[str, int]] = []
+
+    def progress(iterable: Iterable[Item], *, desc: str, total: int) -> Iterable[Item]:
+        told.append((desc, total))
+        return iterable
+
+    batch.predict_all(Predictors(two_models), [photograph("a.png", "red")] * 3, {}, AUTOMATIC, progress)
+    assert told == [("Predicting", 3)]
+
+
+# The answers as tables
+
+
+@pytest.fixture
+def rows(two_models: Workspace) -> list[batch.Row]:
+    files = [photograph("red.png", "red"), Upload("bad.jpg", b"text")]
+    return batch.predict_all(Predictors(two_models), files, {"red.png": Patient(45.5)}, AUTOMATIC)
+
+
+def test_the_file_holds_everything(rows: list[batch.Row]) -> None:
+    frame = pd.read_csv(io.StringIO(batch.to_frame(rows).to_csv(index=False)))
+    assert list(frame) == batch.COLUMNS
+    assert frame.loc[0, list(CODES)].sum() == pytest.approx(1, abs=1e-4)
+    assert frame.loc[0, "age"] == 45.5
+    assert pd.isna(frame.loc[0, "error"])
+    assert frame.loc[1, "diagnosis":"prediction_set"].isna().all()
+    assert "not an image" in frame.loc[1, "error"]
+
+
+def test_the_page_shows_the_error_in_the_place_of_the_diagnosis(rows: list[batch.Row]) -> None:
+    good, bad = pd.read_html(io.StringIO(batch.to_html(rows)), keep_default_na=False)[0].to_dict("records")
+    assert (good["Image"], good["Diagnosis"], good["Risk"], str(good["Age"])) == ("red.png", "Melanoma", "high", "45.5")
+    assert good["Malignant"].endswith("%")
+    assert "not an image" in bad["Diagnosis"]
+    assert bad["Malignant"] == ""
+
+
+def test_the_name_of_a_file_is_no_markup() -> None:
+    row = {"image": "<img src=x>.jpg", "age": None, "sex": "unknown", "site": "unknown", "error": "<b>"}
+    assert "<img" not in batch.to_html([row])
+    assert "<b>" not in batch.to_html([row])
+
+
+def test_the_summary_counts_what_failed_and_what_the_table_named_in_vain(rows: list[batch.Row]) -> None:
+    said = batch.summary(rows, {"red.png": Patient(), "elsewhere.png": Patient(), "other": Patient()})
+    assert said == (
+        "1 answer. 1 file could not be read: the table says why. 2 rows of your table named no image of this batch."
+    )
+    assert batch.summary(rows[:1], {}) == "1 answer."

@@ -1,0 +1,236 @@
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+import pytest
+
+from skin.data.datasets import DATASETS, Dataset
+from skin.errors import UsageError
+from skin.plots.dataset import NORMALISATIONS
+from skin.ui import dataset_tab as tab
+from skin.ui.page import Page
+from skin.ui.selection import COLUMNS, Filters, Look, Shelf
+from skin.workspace import Workspace
+
+
+@pytest.fixture
+def shelf(shared_workspace: Workspace, demo: Dataset) -> Shelf:
+    shelf = Shelf(shared_workspace)
+    shelf.open(demo.name)
+    return shelf
+
+
+def open_dataset(shelf: Shelf, choice: str, folder: str = "", read_only: bool = False) -> list[Any]:
+    return tab.open_dataset(shelf, read_only, "Figures", choice, folder)
+
+
+def skipped(values: list[Any]) -> list[bool]:
+    return [value == gr.skip() for value in values]
+
+
+def test_opening_shows_the_data_set_through_no_filters(shelf: Shelf) -> None:
+    problem, about, *filters, panel, figures, images, table, classes, splits = open_dataset(shelf, "demo")
+
+    assert not problem.visible
+    assert "Synthetic" in about
+    assert filters == tab.NO_FILTERS
+    assert panel == figures
+    assert (panel.name, panel.filters) == ("demo", Filters())
+    assert all(skipped([images, table, classes, splits]))
+
+
+@pytest.mark.parametrize(
+    ("choice", "folder", "read_only", "said"),
+    [
+        ("folder", "", False, "Type the path"),
+        ("folder", "/no/such/folder", False, "neither a data set nor a folder"),
+        ("folder", "/tmp", True, "cannot be opened here"),
+        ("/tmp", "", True, "cannot be opened here"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_and_the_last_data_set_stays(
+    shelf: Shelf, choice: str, folder: str, read_only: bool, said: str
+) -> None:
+    problem, *rest = open_dataset(shelf, choice, folder, read_only)
+
+    assert said in problem.value
+    assert 'role="alert"' in problem.value
+    assert all(skipped(rest))
+
+
+def test_a_folder_is_opened_by_its_path(shelf: Shelf, demo: Dataset) -> None:
+    folder = str(demo.images[0].path.parent.parent)
+
+    look = open_dataset(shelf, "folder", f" {folder} ")[2 + len(tab.NO_FILTERS)]
+
+    assert look.name == folder
+    assert len(shelf.selected(look)) == len(demo.images)
+
+
+def test_filters_reach_the_panel_and_the_section_that_is_shown() -> None:
+    panel, *sections = tab.apply_filters(Look("demo"), "Table", ["mel"], [], ["back"], 20, 60, False)
+
+    assert panel == Look("demo", 0.0, Filters(("mel",), (), ("back",), 20, 60, False))
+    assert sections[list(tab.SECTIONS).index("Table")] == panel
+    assert sum(skipped(sections)) == len(tab.SECTIONS) - 1
+    assert tab.reset_filters(panel, "Table")[: len(tab.NO_FILTERS) + 1] == [*tab.NO_FILTERS, Look("demo")]
+
+
+def test_impossible_filters_are_refused() -> None:
+    with pytest.raises(UsageError):
+        tab.apply_filters(Look("demo"), "Figures", None, [], [], 60, 20, True)
+
+
+@pytest.mark.parametrize("choice", DATASETS)
+def test_every_source_is_explained(choice: str) -> None:
+    radio, folder = tab.explain(choice)
+
+    assert radio.info == DATASETS[choice].description
+    assert folder.visible == (choice == "folder")
+
+
+def test_where_nothing_fits_a_hint_replaces_the_panel(shelf: Shelf) -> None:
+    filters, hint, content, headline = tab.describe(
+        shelf, Look("demo", filters=Filters(youngest=119, unknown_age=False))
+    )
+
+    assert filters.visible
+    assert hint.visible
+    assert "reset" in hint.value
+    assert not content.visible
+    assert skipped([headline]) == [True]
+
+
+@pytest.mark.parametrize("section", ["draw", "show_images", "show_table", "show_classes"])
+def test_sections_bear_an_empty_selection(shelf: Shelf, section: str) -> None:
+    nothing = Look("demo", filters=Filters(youngest=119, unknown_age=False))
+    inputs = {"draw": ("images",), "show_images": (0,), "show_table": ("",), "show_classes": ()}
+
+    getattr(tab, section)(shelf, nothing, *inputs[section])
+
+
+def test_all_figures_are_of_the_filtered_images(shelf: Shelf) -> None:
+    look = Look("demo", filters=Filters(diagnoses=("df",)))
+    drawn = tab.draw(shelf, look, "images")
+    bars, figures, heat_map = drawn[: len(tab.BARS)], drawn[len(tab.BARS) : -1], drawn[-1]
+
+    images = sum(image.diagnosis == "df" for image in shelf["demo"].dataset.images)
+    assert f"{images} <small>100.0%" in bars[0]
+    assert sum(map(sum, heat_map.data[0].z)) == images
+    assert [figure.visible for figure in figures] == [True, True, True, False]  # the demo data names no source
+
+
+def test_the_gallery_turns_its_pages_over_all_images_once(shelf: Shelf, demo: Dataset) -> None:
+    look, page, captions = Look("demo"), 0, set()
+    pages = -(-len(demo.images) // tab.THUMBNAILS)
+
+    for number in range(pages):
+        images, title, page = tab.show_images(shelf, look, page, step=1 if number else 0)
+        captions |= {caption for _, caption in images}
+        assert page == number
+
+    assert len(captions) == len(demo.images)
+    assert title.endswith(f"to {len(demo.images)} of {len(demo.images)}, in mixed order")
+    assert tab.show_images(shelf, look, page, step=1)[2] == pages - 1
+    assert tab.show_images(shelf, look, 0, step=-1)[2] == 0
+    assert tab.show_images(shelf, look, page)[2] == 0
+
+
+def test_thumbnails_are_small_and_captioned(shelf: Shelf) -> None:
+    images, _, _ = tab.show_images(shelf, Look("demo", filters=Filters(diagnoses=("mel",))), 0)
+
+    for thumbnail, caption in images:
+        assert thumbnail.width <= tab.THUMBNAIL_SIZE[0]
+        assert thumbnail.height <= tab.THUMBNAIL_SIZE[1]
+        assert caption.startswith("Melanoma (synthetic)")
+
+
+def test_the_table_is_searched_and_all_of_it_downloaded(shelf: Shelf, demo: Dataset) -> None:
+    rows, title, file = tab.show_table(shelf, Look("demo"), "")
+    assert (len(rows), len(pd.read_csv(file))) == (tab.TABLE_ROWS, len(demo.images))
+    assert title.startswith(f"{len(demo.images)} found")
+    assert "synthetic" in Path(file).name
+
+    rows, title, file = tab.show_table(shelf, Look("demo"), " DEMO_0000007 ")
+    assert rows["image_id"].tolist() == ["DEMO_0000007"]
+    assert list(pd.read_csv(file)) == COLUMNS
+
+    rows, title, file = tab.show_table(shelf, Look("demo"), "(.*")
+    assert (len(rows), title) == (0, "0 found, all shown")
+
+
+def test_splits_stand_side_by_side_with_their_leak(shelf: Shelf) -> None:
+    by_lesion, no_leak, by_image, leak = tab.show_splits(shelf, Look("demo"), 42)
+
+    assert "Split by lesion" in by_lesion
+    assert "None of the" in by_lesion
+    assert "Split by image" in by_image
+    assert "show a lesion of the training part" in by_image
+    assert no_leak.visible
+    assert leak.visible
+
+
+def test_a_split_that_cannot_be_made_says_why(shelf: Shelf, tmp_path: Path, demo: Dataset) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    first = demo.images[0]
+    (images / first.path.name).write_bytes(first.path.read_bytes())
+    table = pd.DataFrame([{"lesion_id": "L", "image_id": first.image_id, "dx": first.diagnosis}])
+    table.to_csv(tmp_path / "HAM10000_metadata.csv", index=False)
+    shelf.open(str(tmp_path))
+
+    by_lesion, no_figure, *_ = tab.show_splits(shelf, Look(str(tmp_path)), 42)
+
+    assert "too few lesions" in by_lesion
+    assert not no_figure.visible
+
+
+@pytest.mark.parametrize("seed", [None, -1, 2**32])
+def test_an_impossible_seed_is_refused(shelf: Shelf, seed: float | None) -> None:
+    with pytest.raises(UsageError, match="seed"):
+        tab.show_splits(shelf, Look("demo"), seed)
+
+
+def page(workspace: Workspace, read_only: bool = False) -> gr.Blocks:
+    with gr.Blocks() as blocks:
+        opened, timer = gr.State(""), gr.Timer(active=False)
+        with gr.Tabs() as tabs, gr.Tab("Dataset"):
+            tab.build(Page(workspace, read_only, blocks, tabs, opened, timer))
+    return blocks
+
+
+@pytest.mark.parametrize(("read_only", "choices"), [(False, 3), (True, 2)])
+def test_a_read_only_page_offers_no_folder(workspace: Workspace, read_only: bool, choices: int) -> None:
+    radios = [block for block in page(workspace, read_only).blocks.values() if isinstance(block, gr.Radio)]
+
+    assert len(next(radio for radio in radios if radio.label == "Data set").choices) == choices
+
+
+def test_nothing_of_the_tab_is_in_the_documented_interface(workspace: Workspace) -> None:
+    assert {event.api_visibility for event in page(workspace).fns.values()} == {"private"}
+
+
+@pytest.fixture(scope="module")
+def ham10000(shared_workspace: Workspace) -> tuple[Shelf, Look]:
+    shelf, folder = Shelf(shared_workspace), os.environ["HAM10000_DIR"]
+    return shelf, Look(shelf.open(folder).dataset.name)
+
+
+@pytest.mark.ham10000
+def test_the_leak_of_the_reference_split_is_seen(ham10000: tuple[Shelf, Look]) -> None:
+    assert "543 of the 1,503 test images (36.1%)" in tab.show_splits(*ham10000, 42)[2]
+
+
+@pytest.mark.ham10000
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_ten_thousand_images_are_drawn_in_time(ham10000: tuple[Shelf, Look], normalisation: str) -> None:
+    tab.draw(*ham10000, normalisation)  # the first figure loads plotly's validators
+
+    started = time.process_time()  # of a second on the clock, the browser needs the rest
+    tab.describe(*ham10000)
+    tab.draw(*ham10000, normalisation)
+
+    assert time.process_time() - started < 0.5

@@ -1,0 +1,122 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from skin.data.datasets import Dataset, Dropped
+from skin.data.splits import SPLITTERS, audit
+from skin.lesion import TAXONOMY
+from skin.plots.style import DIAGNOSIS_COLOURS
+from skin.ui import facts
+
+
+def text(html: str) -> str:
+    return " ".join(pd.Series([html]).str.replace(r"<[^>]+>", " ", regex=True)[0].split())
+
+
+def test_synthetic_images_are_called_so(demo: Dataset) -> None:
+    row = next(demo.frame().itertuples())
+
+    assert "Synthetic" in facts.about(demo)
+    assert "Synthetic" not in facts.about(replace(demo, synthetic=False))
+    assert "(synthetic)" in facts.caption(row, synthetic=True)
+    assert "synthetic" not in facts.caption(row, synthetic=False)
+
+
+def test_what_was_left_out_is_counted_and_named(demo: Dataset) -> None:
+    dropped = (
+        Dropped("X1", "no image file"),
+        Dropped("<b>X2</b>", "no image file"),
+        Dropped("X3", "unknown diagnosis"),
+    )
+
+    about = facts.about(replace(demo, dropped=dropped))
+
+    assert "3 rows left out" in about
+    assert "no image file: X1, &lt;b&gt;X2" in about
+    assert "unknown diagnosis: X3" in about
+    assert "Every row" in facts.about(demo)
+
+
+def test_headline_figures_of_a_part_and_of_the_whole(demo: Dataset) -> None:
+    whole = demo.frame()
+    part = whole[whole["diagnosis"] == "mel"]
+
+    assert f"images {len(whole):,} lesions {whole['lesion_id'].nunique():,} classes 7" in text(
+        facts.headline(whole, whole)
+    )
+    said = text(facts.headline(part, whole))
+    assert f"images {len(part)} of {len(whole)}" in said
+    assert "classes 1 of 7 malignant 100.0%" in said
+    assert f"ages missing {part['age'].isna().sum()}" in said
+    assert "Melanoma (100.0%); median age" in said
+
+
+def test_a_caption_says_what_is_unknown() -> None:
+    row = pd.Series(
+        {
+            "diagnosis": "nv",
+            "age": float("nan"),
+            "sex": "unknown",
+            "site": "unknown",
+            "confirmed_by": "follow_up",
+            "image_id": "I1",
+            "lesion_id": "L1",
+        }
+    )
+
+    assert facts.caption(row, synthetic=False) == (
+        "Melanocytic nevus · age unknown · sex unknown · site unknown · confirmed by follow up · I1 of lesion L1"
+    )
+
+
+def test_the_class_table_explains_and_counts_every_diagnosis(demo: Dataset) -> None:
+    frame = demo.frame()
+    table = text(facts.class_table(frame[frame["diagnosis"] == "nv"]))
+
+    nevi = int((frame["diagnosis"] == "nv").sum())
+    lesions = frame.loc[frame["diagnosis"] == "nv", "lesion_id"].nunique()
+    assert f"nv Melanocytic nevus {nevi} 100.0% {lesions} benign" in table
+    for known in TAXONOMY:
+        assert known.description in table
+
+
+BARS = pd.DataFrame(
+    [("a", "nv", "female", "back"), ("a", "nv", "female", "back"), ("b", "mel", "unknown", "unknown")],
+    columns=["lesion_id", "diagnosis", "sex", "site"],
+)
+
+
+def test_bars_count_every_diagnosis_in_its_colour() -> None:
+    bars = facts.diagnosis_bars(BARS)
+
+    assert text(bars).startswith("Diagnosis Melanocytic nevus 2 66.7% Melanoma 1 33.3% ")
+    assert text(bars).count(" 0 0.0%") == 5
+    for colour in DIAGNOSIS_COLOURS.values():
+        assert colour in bars
+    assert f"--size: 0.5000; background: {DIAGNOSIS_COLOURS['mel']}" in bars
+
+
+def test_bars_show_what_is_unknown() -> None:
+    assert text(facts.sex_bars(BARS)) == "Sex female 2 66.7% male 0 0.0% unknown 1 33.3%"
+    assert text(facts.site_bars(BARS)) == "Body site back 2 66.7% unknown 1 33.3%"
+
+
+def test_bars_count_lesions_by_their_images() -> None:
+    assert text(facts.lesion_bars(BARS)) == "Images per lesion 1 image 1 50.0% 2 images 1 50.0%"
+
+
+@pytest.mark.parametrize("rule", SPLITTERS)
+def test_a_split_says_whether_it_leaks(demo: Dataset, rule: str) -> None:
+    split = SPLITTERS[rule](demo.images, 42)
+    audited = audit(split, demo.images)
+
+    said = text(facts.split_summary(rule, split, audited, demo.images))
+
+    assert f"train {len(split.train)} " in said
+    assert ("None of" in said) == (rule == "by-lesion")
+    assert f"{audited.shared_test_images} of the {len(split.test)} test images" in said or rule == "by-lesion"
+
+
+def test_messages_are_escaped() -> None:
+    assert facts.message("<script>", "alert") == '<p class="message" role="alert">&lt;script&gt;</p>'

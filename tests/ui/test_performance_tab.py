@@ -1,0 +1,181 @@
+"""The Performance tab's handlers, on plain values."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from skin.errors import UsageError, UserError
+from skin.lesion import CODES
+from skin.metrics import METRICS
+from skin.report import load_report
+from skin.ui import performance_tab as tab
+from skin.ui.report_file import DOWNLOADS
+from skin.ui.selection import Shelf
+from skin.ui.subject import Key, Subject, load_subject
+from skin.workspace import Workspace
+
+
+@pytest.fixture
+def subject(workspace: Workspace, add_run: Any) -> Subject:
+    """The test part of a run."""
+    add_run("mine")
+    return load_subject(workspace, Key.of_run(workspace, "mine", "test"))
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Subject:
+    """An uploaded table of bare diagnoses."""
+    path = tmp_path / "labels.csv"
+    path.write_text("truth,predicted\nmel,nv\nnv,nv\n")
+    return tab.judge(str(path))[0]
+
+
+def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:
+    if tab.reported_runs(Workspace(tmp_path)):
+        pytest.skip("the project ships runs")
+    run, part, shown, notice, content = tab.choose(Workspace(tmp_path), None, "test", None, "")
+    assert (run.value, shown, part.interactive, content.visible) == (None, None, False, False)
+    assert "Training tab" in notice
+
+
+def test_the_newest_run_is_shown_first(workspace: Workspace, add_run: Any) -> None:
+    add_run("older")
+    add_run("newer").update_status(created=2e9)
+    run, _, shown, notice, content = tab.choose(workspace, None, "validation", None, "")
+    assert run.value == shown.run == "newer"
+    assert shown.part == "validation"
+    assert "newer, validation part" in notice
+    assert content.visible
+
+
+def test_a_run_that_another_browser_deleted_is_a_sentence(workspace: Workspace) -> None:
+    run, _, shown, notice, content = tab.choose(workspace, "gone", "test", None, "")
+    assert (run.value, shown, content.visible) == ("gone", None, False)
+    assert "no report of a run &#x27;gone&#x27;: choose another run" in notice
+
+
+def test_a_damaged_run_is_a_sentence(workspace: Workspace, add_run: Any) -> None:
+    add_run("mine").report_path.write_text("{")
+    _, _, shown, notice, _ = tab.choose(workspace, "mine", "test", None, "")
+    assert shown is None
+    assert "holds no report" in notice
+
+
+def test_the_same_run_is_not_drawn_again_until_its_report_changes(workspace: Workspace, add_run: Any) -> None:
+    run = add_run("mine")
+    first, again = (tab.choose(workspace, "mine", "test", None, "")[2] for _ in range(2))
+    assert first == again
+    run.report_path.write_text(run.report_path.read_text() + "\n")
+    assert tab.choose(workspace, "mine", "test", None, "")[2] != first
+
+
+def test_a_run_opened_elsewhere_is_chosen(workspace: Workspace) -> None:
+    assert tab.choose(workspace, None, "test", None, "mine")[0].value == "mine"
+    assert tab.follow("mine").value == "mine"
+    assert tab.follow("") == gr.skip()
+
+
+def test_an_uploaded_table_is_judged_and_deleted(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("image_id,truth,predicted\na,mel,nv\nb,nv,nv\n")
+    uploaded, run = tab.judge(str(path))
+    assert run is None
+    assert not path.exists()
+    _, part, shown, notice, _ = tab.choose(workspace, run, "test", uploaded, "")
+    assert load_subject(workspace, shown).report.headline["accuracy"].value == 0.5
+    assert "theirs.csv" in notice
+    assert not part.interactive
+
+
+def test_a_bad_upload_is_refused_and_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("no,table\n1,2\n")
+    with pytest.raises(UserError, match="no true diagnoses"):
+        tab.judge(str(path))
+    assert not path.exists()
+
+
+def test_matrix_in_images_or_shares(subject: Subject) -> None:
+    nv = CODES.index("nv")
+    assert f">{subject.report.confusion[nv][nv]}<" in tab.show_matrix(subject, tab.COUNTS)
+    assert f">{subject.report.per_class['nv'].recall:.0%}<" in tab.show_matrix(subject, tab.SHARES)
+
+
+def test_a_clicked_cell_is_picked() -> None:
+    assert tab.pick(gr.EventData(None, {"truth": 4, "predicted": 5})) == (4, 5)
+
+
+@pytest.mark.parametrize("data", [{}, {"truth": 7, "predicted": 0}, {"truth": "0", "predicted": None}])
+def test_a_forged_cell_is_refused(data: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="no such cell"):
+        tab.pick(gr.EventData(None, data))
+
+
+def test_the_most_confident_mistakes_are_shown(shared_workspace: Workspace, subject: Subject) -> None:
+    heading, gallery = tab.show_pictures(Shelf(shared_workspace), subject, None)
+    assert "most confident mistakes" in heading
+    captions = [entry["caption"] for entry in gallery.value]
+    expected = subject.captions(subject.mistakes()[:12])
+    assert captions == [f"{caption} · {image_id}" for image_id, caption in expected.items()]
+
+
+def test_the_images_of_a_cell_are_shown(shared_workspace: Workspace, subject: Subject) -> None:
+    nv = CODES.index("nv")
+    heading, gallery = tab.show_pictures(Shelf(shared_workspace), subject, (nv, nv))
+    n = subject.report.confusion[nv][nv]
+    assert f"Melanocytic nevus recognised: {n} images" in heading
+    assert len(gallery.value) == min(n, tab.N_PICTURES)
+
+
+def test_without_the_data_set_the_images_are_listed(shared_workspace: Workspace, labels: Subject) -> None:
+    heading, gallery = tab.show_pictures(Shelf(shared_workspace), labels, None)
+    assert "not on this machine" in heading
+    assert "row 1" in heading
+    assert "mel → nv 100%" in heading
+    assert not gallery.visible
+
+
+def test_bare_diagnoses_have_no_curves_and_no_training(labels: Subject) -> None:
+    column, *curves = tab.show_curves(labels)
+    assert not column.visible
+    assert curves == [None] * 3
+    column, _, history = tab.show_training(labels)
+    assert not column.visible
+    assert history is None
+
+
+def test_curves_and_training_of_a_run(subject: Subject) -> None:
+    column, *curves = tab.show_curves(subject)
+    assert column.visible
+    assert all(figure.data for figure in curves)
+    column, words, history = tab.show_training(subject)
+    assert column.visible
+    assert "Stage 2 changed the accuracy by +5.0 points" in words
+    assert history.data
+
+
+@pytest.mark.parametrize("kind", DOWNLOADS)
+@pytest.mark.parametrize("which", ["subject", "labels"])
+def test_every_download_is_written(kind: str, which: str, request: pytest.FixtureRequest) -> None:
+    subject = request.getfixturevalue(which)
+    path = Path(tab.make_file(kind, subject))
+    assert path.suffix == f".{DOWNLOADS[kind][0]}"
+    content = path.read_text()
+    if path.suffix == ".json":
+        assert json.loads(content)["accuracy"]["value"] == subject.report.headline["accuracy"].value
+    elif path.suffix == ".csv":
+        assert [row["image_id"] for row in csv.DictReader(content.splitlines())] == list(subject.predictions.image_ids)
+    else:
+        assert all(metric.label in content for metric in METRICS.values())
+
+
+def test_what_is_downloaded_can_be_uploaded_again(subject: Subject, workspace: Workspace) -> None:
+    path = tab.make_file("Predictions (CSV)", subject)
+    uploaded, _ = tab.judge(path)
+    expected = load_report(workspace.runs / "mine" / "report.json")["test"]
+    assert uploaded.report.confusion == expected.confusion
+    assert uploaded.report.headline["macro_auc"].low == pytest.approx(expected.headline["macro_auc"].low, abs=1e-4)

@@ -1,0 +1,369 @@
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from skin.config import TrainConfig
+from skin.data.datasets import Dataset
+from skin.data.splits import SPLITTERS, Split
+from skin.explain import EXPLANATIONS
+from skin.lesion import CODES, TAXONOMY
+from skin.patient import Patient, Sex, Site
+from skin.predict import Prediction
+from skin.run import Run
+from skin.ui import answer, asking, examples, predict_tab, shell
+from skin.ui.examples import Examples
+from skin.ui.overlay import overlay
+from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
+from skin.ui.selection import Shelf
+from skin.workspace import PROJECT, Workspace
+
+Send = Callable[..., dict[str, str]]
+
+
+def photograph(colour: str = "red", format: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 60), colour).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+class Bare(Workspace):
+    """A workspace of a project that ships no runs."""
+
+    @property
+    def shipped_runs(self) -> Path:
+        return self.home / "shipped"
+
+
+def ask(workspace: Workspace, *question: object) -> list[tuple[Any, Any, Any]]:
+    defaults = (None, "", "unknown", "unknown", AUTOMATIC, "grad-cam")
+    return list(asking.answer_one(Predictors(workspace), *question, *defaults[len(question) :]))
+
+
+# One image
+
+
+def test_an_image_alone_is_answered_by_the_image_model(two_models: Workspace, send: Send) -> None:
+    ((said, effect, curve),) = ask(two_models, send(photograph("red")))
+    assert "ham10000-image" in said
+    assert "Melanoma <b>" in said
+    assert "High risk" in said
+    assert "show it to a dermatologist" in said
+    assert said.count("<li") == len(TAXONOMY)
+    assert effect == ""
+    assert curve.visible is False
+
+
+def test_with_a_patient_comes_what_the_patient_does_to_the_answer(two_models: Workspace, send: Send) -> None:
+    (said, *_), (_, effect, curve) = ask(two_models, send(photograph("blue")), "90")
+    assert "image, 90 years, sex unknown, site unknown" in said
+    assert "Were age, sex and site unknown" in effect
+    assert "it would say Melanocytic nevus" in effect
+    drawn = json.loads(curve.value["plot"])["data"][0]
+    assert (drawn["x"][0], drawn["x"][-1]) == (0, 90)
+    assert drawn["y"] == sorted(drawn["y"])
+
+
+def test_both_models_stand_side_by_side(two_models: Workspace, send: Send) -> None:
+    said = ask(two_models, send(photograph()), "60", "female", "back", BOTH)[0][0]
+    assert re.findall(r"<strong>(ham10000-\w+)</strong>", said) == ["ham10000-image", "ham10000-multimodal"]
+    assert "60 years, female, back" in said
+
+
+@pytest.mark.parametrize("method", EXPLANATIONS)
+def test_every_heatmap_comes_with_its_limits(two_models: Workspace, send: Send, method: str) -> None:
+    said = ask(two_models, send(photograph()), "", "unknown", "unknown", AUTOMATIC, method)[0][0]
+    assert EXPLANATIONS[method].limits in said
+    assert 'type="range"' in said
+
+
+def test_without_an_image_the_page_says_what_to_do(two_models: Workspace) -> None:
+    ((said, effect, _),) = ask(two_models)
+    assert "Drop, paste or photograph" in said
+    assert effect == ""
+    assert all(known.name in said for known in TAXONOMY)
+
+
+def test_without_a_model_the_page_says_how_to_get_one(tmp_path: Path, send: Send) -> None:
+    assert "no trained model yet" in ask(Bare(tmp_path))[0][0]
+    assert "no trained run yet" in ask(Bare(tmp_path), send(photograph()))[0][0]
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (("400",), "between 0 and 120 years, not 400"),
+        (("old",), "must be a number of years"),
+        (("", "other"), "Unknown sex"),
+        (("", "male", "elbow"), "Unknown site"),
+        (("", "male", "back", "../../etc"), "no finished run of this name"),
+        (("", "male", "back", ["a"]), "no finished run of this name"),
+        (("", "male", "back", AUTOMATIC, "magic"), "no explanation"),
+        (("", "male", "back", AUTOMATIC, ["grad-cam"]), "no explanation"),
+    ],
+)
+def test_what_is_wrong_in_the_form_is_said_in_the_page(
+    two_models: Workspace, send: Send, question: tuple[object, ...], words: str
+) -> None:
+    ((said, effect, curve),) = ask(two_models, send(photograph()), *question)
+    assert 'role="alert"' in said
+    assert words in said
+    assert effect == ""
+    assert curve.visible is False
+
+
+def test_what_is_no_image_is_said_in_the_page(two_models: Workspace, send: Send) -> None:
+    assert "not an image" in ask(two_models, send(b"<script>alert(1)</script>", "image.jpg"))[0][0]
+
+
+def test_a_name_cannot_bring_markup_into_the_page(two_models: Workspace, send: Send) -> None:
+    said = ask(two_models, send(photograph()), "<img src=x>")[0][0]
+    assert "<img src=x>" not in said
+    assert "&lt;img src=x&gt;" in said
+
+
+def test_a_run_that_was_deleted_meanwhile_is_missed_in_a_sentence(two_models: Workspace, send: Send) -> None:
+    predictors = Predictors(two_models)
+    question = (send(photograph()), "", "unknown", "unknown", "ham10000-image", "grad-cam")
+    assert "Melanoma <b>" in next(asking.answer_one(predictors, *question))[0]
+    shutil.rmtree(two_models.runs / "ham10000-image")
+    assert "renamed or deleted" in next(asking.answer_one(predictors, *question))[0]
+
+
+def test_what_was_hidden_in_the_upload_does_not_reach_the_page(two_models: Workspace, send: Send) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "Jane Doe, born 1970"
+    content = photograph(format="JPEG", exif=exif)
+    assert b"Jane Doe" in content
+    said = ask(two_models, send(content, "jane_doe.jpg"))[0][0]
+    assert "jane_doe" not in said
+    pictures = re.findall(r"base64,([^\"]+)", said)
+    assert len(pictures) == 2
+    assert all(b"Jane Doe" not in base64.b64decode(picture) for picture in pictures)
+
+
+# Words
+
+
+def prediction(prediction_set: tuple[str, ...], **shares: float) -> Prediction:
+    return Prediction({code: shares.get(code, 0.0) for code in CODES}, prediction_set)
+
+
+def test_advice_is_given_by_the_risk() -> None:
+    assert "dermatologist soon" in answer.advice(prediction(("mel",), mel=1))
+    assert "can become a cancer" in answer.advice(prediction(("akiec",), akiec=1))
+    assert "show it to a doctor all the same" in answer.advice(prediction(("nv",), nv=1))
+
+
+def test_something_harmless_is_not_called_so_where_a_cancer_cannot_be_ruled_out() -> None:
+    said = answer.advice(prediction(("nv", "mel", "bcc"), nv=0.8, mel=0.1, bcc=0.1))
+    assert "melanoma or basal cell carcinoma cannot be ruled out: show it to a dermatologist" in said
+
+
+def test_bars_run_from_the_most_to_the_least_probable() -> None:
+    bars = answer.bars(prediction(("nv", "mel"), nv=0.7, mel=0.2995, bkl=0.0005))
+    assert re.findall(r"<span>([^<]+)</span>", bars)[:3] == ["Melanocytic nevus", "Melanoma", "Benign keratosis"]
+    assert re.findall(r"<b>([^<]+)</b>", bars)[:4] == ["70.0%", "29.9%", "&lt;0.1%", "0.0%"]
+    assert bars.count('class="kept"') == 2
+
+
+def test_how_the_answer_hangs_on_the_patient_is_told_in_numbers() -> None:
+    said = answer.without_patient(
+        prediction(("nv",), nv=0.7, mel=0.3), prediction(("mel",), nv=0.4, mel=0.6), Patient(30)
+    )
+    assert "it would say Melanoma (60.0% instead of 30.0%), malignant 60.0% instead of 30.0%" in said
+
+
+def test_a_heatmap_says_in_words_where_it_is_strongest() -> None:
+    heatmap = np.zeros((32, 32), np.float32)
+    picture = Image.new("RGB", (2000, 1500))
+    assert "nothing speaks for this diagnosis" in overlay(picture, heatmap, "", "")
+    heatmap[30, 2] = 1
+    assert "strongest in the lower left third" in overlay(picture, heatmap, "", "")
+
+
+# Choosing models
+
+
+def test_finished_runs_can_be_chosen_the_shipped_ones_first(two_models: Workspace) -> None:
+    (two_models.runs / "ham10000-multimodal" / "LICENSE").write_text("")
+    Run.create(two_models, "unfinished", TrainConfig.from_preset("demo"))
+    (two_models.runs / "broken").mkdir()
+    (two_models.runs / "broken" / "config.json").write_text("{")
+    names = [run.name for run in Predictors(two_models).runs()]
+    assert names[0] == "ham10000-multimodal"
+    assert "ham10000-image" in names
+    assert not {"broken", "unfinished"} & set(names)
+
+
+def test_what_was_chosen_stays_until_it_is_gone(two_models: Workspace) -> None:
+    predictors = Predictors(two_models)
+    assert predict_tab.offer_models(predictors, "ham10000-image").value == "ham10000-image"
+    shutil.rmtree(two_models.runs / "ham10000-image")
+    offered = predict_tab.offer_models(predictors, "ham10000-image")
+    assert offered.value == AUTOMATIC
+    assert BOTH not in [value for _, value in offered.choices]
+
+
+def test_a_run_opened_elsewhere_is_chosen_if_it_can_predict(two_models: Workspace) -> None:
+    predictors = Predictors(two_models)
+    assert predict_tab.open_model(predictors, "ham10000-image").value == "ham10000-image"
+    assert not isinstance(predict_tab.open_model(predictors, "unfinished"), gr.Dropdown)
+
+
+def test_a_network_is_loaded_once_and_again_when_it_was_replaced(two_models: Workspace) -> None:
+    predictors = Predictors(two_models)
+    run = predictors.named("ham10000-image")
+    first = predictors.open(run)
+    assert predictors.open(run) is first
+    run.onnx_path.write_bytes(run.onnx_path.read_bytes())
+    assert predictors.open(run) is not first
+
+
+# Examples
+
+
+@pytest.fixture
+def photographed(workspace: Workspace, demo: Dataset) -> Run:
+    """A run that was trained on a folder."""
+    run = Run.create(workspace, "photographed", TrainConfig.from_preset("demo", dataset=demo.images[0].path.parents[1]))
+    SPLITTERS["by-lesion"](demo.images, 42).save(run.split_path)
+    return run
+
+
+def test_examples_are_test_images_of_every_diagnosis_and_keep_their_secret(
+    photographed: Run, workspace: Workspace
+) -> None:
+    shown = examples.examples(Shelf(workspace), photographed, 0)
+    assert sorted(example.diagnosis for example in shown.images) == sorted(CODES)
+    assert {example.origin for example in shown.images} <= set(Split.load(photographed.split_path).test)
+    assert "photographed was not trained on" in shown.about
+    html = examples.buttons(shown)
+    assert html.count("data-number") == len(CODES)
+    assert not any(known.name in html for known in TAXONOMY)
+    assert not any(example.origin in html for example in shown.images)
+
+
+def test_where_no_test_image_is_at_hand_examples_are_drawn(workspace: Workspace) -> None:
+    shown = examples.examples(Shelf(workspace), None, 0)
+    assert "Synthetic" in shown.about
+    assert sorted(example.diagnosis for example in shown.images) == sorted(CODES)
+
+
+def test_an_example_fills_the_form_and_folds_its_diagnosis_away(two_models: Workspace, send: Send) -> None:
+    sent = send(photograph())
+    example = examples.Example(Path(sent["path"]).read_bytes(), Patient(45, Sex.MALE, Site.EAR), "bcc", "ISIC_1")
+    showcase = lambda run, number: Examples("about", (example,))  # noqa: E731, ARG005
+    path, age, sex, site, truth = predict_tab.take_example(Predictors(two_models), showcase, AUTOMATIC, 0, 0)
+    assert Path(path).read_bytes() == example.content
+    assert (age, sex, site) == ("45", "male", "ear")
+    assert truth.value.startswith("<details")
+    assert "Basal cell carcinoma" in truth.value
+
+
+# Many images
+
+
+def test_a_batch_gives_a_table_a_file_and_a_summary(two_models: Workspace, send: Send) -> None:
+    files = [send(photograph("red"), "red.png"), send(b"text", "bad.jpg")]
+    csv = send(b"image,age\nred.png,50\n", "patients.csv")
+    said, download = asking.answer_many(Predictors(two_models), files, csv, AUTOMATIC)
+    assert "1 answer. 1 file could not be read" in said
+    assert "<td>Melanoma</td>" in said
+    assert Path(download.value["path"]).read_text().startswith("image,age,sex,site,model,diagnosis")
+
+
+# The API, through the whole app
+
+
+@pytest.fixture
+def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    access = shell.access(True, False, {})
+    blocks = shell.build(two_models, access.read_only)
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+    yield address
+    blocks.close(verbose=False)
+
+
+def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, tmp_path: Path) -> None:
+    client = Client(url, verbose=False)
+    red, bad = tmp_path / "red.png", tmp_path / "bad.jpg"
+    red.write_bytes(photograph("red"))
+    bad.write_text("text")
+
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert sorted(described) == ["/predict", "/predict_batch"]
+    parameters = {row["parameter_name"]: row for row in described["/predict"]["parameters"]}
+    assert list(parameters) == ["image", "age", "sex", "site", "model"]
+    assert parameters["sex"]["type"] == {"enum": ["female", "male", "unknown"]}
+    assert parameters["age"]["parameter_default"] is None
+
+    found = client.predict(handle_file(str(red)), api_name="/predict")
+    assert (found["model"], found["diagnosis"], found["risk"]) == ("ham10000-image", "mel", "high")
+    assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    told = client.predict(handle_file(str(red)), age=90, sex="female", site="back", api_name="/predict")
+    assert told["model"] == "ham10000-multimodal"
+
+    rows = client.predict([handle_file(str(red)), handle_file(str(bad))], api_name="/predict_batch")
+    assert (rows[0]["image"], rows[0]["diagnosis"]) == ("red.png", "mel")
+    assert "not an image" in rows[1]["error"]
+
+    with pytest.raises(AppError, match="between 0 and 120"):
+        client.predict(handle_file(str(red)), age=400, api_name="/predict")
+    with pytest.raises(AppError, match="call once for each"):
+        client.predict(handle_file(str(red)), model="both", api_name="/predict")
+
+
+def test_curl_may_call_too_and_reads_no_file_of_the_server(url: str, tmp_path: Path) -> None:
+    def call(*data: object) -> str:
+        event = httpx.post(f"{url}gradio_api/call/predict", json={"data": data}).json()["event_id"]
+        return httpx.get(f"{url}gradio_api/call/predict/{event}").text
+
+    files = {"files": ("red.png", photograph("red"))}
+    (path,) = httpx.post(f"{url}gradio_api/upload", files=files).json()
+    answered = call({"path": path, "meta": {"_type": "gradio.FileData"}}, 45, "male", "back", "automatic")
+    assert answered.startswith("event: complete")
+    assert '"diagnosis": "mel"' in answered
+
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(photograph("blue"))
+    for data in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}, str(secret)):
+        answered = call(data, None, "unknown", "unknown", "automatic")
+        assert answered.startswith("event: error")
+        assert "nv" not in answered
+
+
+FIRST_PREDICTION = """
+import sys
+from pathlib import Path
+from skin.patient import Patient
+from skin.ui.predictors import Predictors
+from skin.workspace import Workspace
+predictors = Predictors(Workspace(Path(sys.argv[1])))
+(predictor,) = predictors.choose("ham10000-multimodal", Patient())
+print(predictor.predict(Path(sys.argv[2]).read_bytes()).diagnosis.code)
+print([name for name in ("tensorflow", "keras", "onnx", "sklearn") if name in sys.modules])
+"""
+
+
+def test_the_first_prediction_loads_neither_tensorflow_nor_keras(two_models: Workspace, tmp_path: Path) -> None:
+    image = tmp_path / "red.png"
+    image.write_bytes(photograph("red"))
+    command = [sys.executable, "-c", FIRST_PREDICTION, str(two_models.home), str(image)]
+    output = subprocess.run(command, cwd=PROJECT, capture_output=True, check=True, text=True).stdout
+    assert output.split("\n")[:2] == ["mel", "[]"]

@@ -1,0 +1,99 @@
+"""A report as HTML."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import plotly.graph_objects as go
+
+from skin.lesion import CODES
+from skin.metrics import METRICS
+from skin.report import Predictions, choose_thresholds, evaluate
+from skin.ui import report_html
+
+
+def predictions(truth: list[int], predicted: list[int]) -> Predictions:
+    ids = tuple(str(i) for i in range(len(truth)))
+    return Predictions(ids, ids, np.array(truth), (0.3 * np.eye(7) + 0.1).astype(np.float32)[predicted])
+
+
+PREDICTIONS = predictions([0, 0, 4, 4, 4, 5], [0, 1, 4, 5, 5, 5])
+REPORT = evaluate(PREDICTIONS, choose_thresholds(PREDICTIONS))
+
+
+class Text(HTMLParser):
+    """Collects the texts of the elements with a tag."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__()
+        self.tag, self.inside, self.texts = tag, False, list[str]()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 (of HTMLParser)
+        if tag == self.tag:
+            self.inside, self.texts = True, [*self.texts, ""]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != self.tag
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.texts[-1] += data
+
+
+def texts(html: str, tag: str) -> list[str]:
+    parser = Text(tag)
+    parser.feed(html)
+    return parser.texts
+
+
+def test_tiles_show_every_metric_and_the_words() -> None:
+    html = report_html.headline_tiles(REPORT)
+    assert texts(html, "dt") == [metric.label for metric in METRICS.values()]
+    assert texts(html, "dd")[0].startswith("0.500")
+    words = texts(html, "li")
+    assert words[1:3] == [REPORT.best, REPORT.challenging]
+    assert len(words) == 5
+
+
+def test_what_is_undefined_is_said_to_be() -> None:
+    html = report_html.headline_tiles(evaluate(predictions([5, 5], [5, 5])))
+    assert "nan" not in "".join(texts(html, "dd") + texts(html, "li"))
+    assert html.count("undefined here") == 3
+
+
+def test_confusion_in_counts_and_shares() -> None:
+    counts = texts(report_html.confusion_table(REPORT), "td")[1:]
+    shares = texts(report_html.confusion_table(REPORT, shares=True), "td")[1:]
+    mel, nv = CODES.index("mel"), CODES.index("nv")
+    assert counts[7 * mel + nv] == "2"
+    assert shares[7 * mel + nv] == "67%"
+    assert "<button" not in report_html.confusion_table(REPORT)
+
+
+def test_clickable_cells_are_buttons_with_names() -> None:
+    html = report_html.confusion_table(REPORT, clickable=True)
+    assert html.count("<button") == 49
+    assert 'data-truth="4" data-predicted="5" aria-label="Melanoma taken for Melanocytic nevus: 2"' in html
+
+
+def test_class_table_ends_with_the_weighted_mean() -> None:
+    cells = texts(report_html.class_table(REPORT), "td")
+    mel = cells[5 * CODES.index("mel") :][:5]
+    assert mel[0] == "1.000"
+    assert mel[1].startswith("0.333")
+    assert mel[4] == "3"
+    assert cells[-1] == "6"
+    assert cells[-4] == "0.500"
+
+
+def test_texts_from_elsewhere_are_escaped() -> None:
+    html = report_html.rows_table(["<b>"], [["<script>alert(1)</script>", "<i>"]], "<u>")
+    assert not re.search("<(script|b|i|u)>", html)
+    assert "<script>alert" not in report_html.document("<script>alert(1)</script>", {"<i>": ""}, [])
+
+
+def test_the_document_needs_no_network() -> None:
+    html = report_html.document("Report", {"One": "<p>text</p>"}, [go.Figure(), go.Figure()])
+    assert html.count("Plotly.newPlot") >= 2
+    assert html.count("plotly.js v") == 1
+    assert not re.search("<(script|link|img)[^>]+(src|href)=", html)

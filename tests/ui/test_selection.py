@@ -1,0 +1,62 @@
+import pandas as pd
+import pytest
+
+from skin.data.datasets import Dataset
+from skin.errors import UsageError, UserError
+from skin.ui.selection import Filters, Look, Opened, Shelf
+from skin.workspace import Workspace
+
+FRAME = pd.DataFrame(
+    [("nv", "female", "back", 20.0), ("nv", "male", "face", 40.0), ("mel", "unknown", "unknown", float("nan"))],
+    columns=["diagnosis", "sex", "site", "age"],
+)
+
+
+@pytest.mark.parametrize(
+    ("filters", "rows"),
+    [
+        (Filters(), [0, 1, 2]),
+        (Filters(diagnoses=("nv",)), [0, 1]),
+        (Filters(sexes=("male", "unknown")), [1, 2]),
+        (Filters(sites=("unknown",)), [2]),
+        (Filters(youngest=20, oldest=39), [0, 2]),
+        (Filters(youngest=20, oldest=39, unknown_age=False), [0]),
+        (Filters(diagnoses=("nv",), sexes=("female",), oldest=19), []),
+    ],
+)
+def test_filters_work_together(filters: Filters, rows: list[int]) -> None:
+    assert list(filters.select(FRAME).index) == rows
+
+
+def test_ages_the_wrong_way_round_are_refused() -> None:
+    with pytest.raises(UsageError, match="between 60 and 20"):
+        Filters(youngest=60, oldest=20)
+
+
+def test_a_search_reaches_every_image_by_every_column(demo: Dataset) -> None:
+    texts = Opened(demo).texts
+
+    assert len(texts) == len(demo.images)
+    assert texts.notna().all()
+    assert texts.str.contains("melanoma").sum() == sum(image.diagnosis == "mel" for image in demo.images)
+    assert texts.str.contains(demo.images[5].image_id.lower()).sum() == 1
+
+
+def test_a_shelf_shares_what_is_open_and_reads_again_what_had_to_go(shared_workspace: Workspace, demo: Dataset) -> None:
+    shelf = Shelf(shared_workspace, size=1)
+    opened = shelf.open("demo")
+    folder = str(demo.images[0].path.parent.parent)
+
+    assert shelf["demo"] is opened
+    shelf.open(folder)
+    assert shelf["demo"] is not opened
+    assert len(shelf["demo"].frame) == len(demo.images)
+
+
+def test_nothing_is_seen_before_a_data_set_is_open(shared_workspace: Workspace) -> None:
+    assert Shelf(shared_workspace).selected(Look()).empty
+
+
+def test_a_folder_that_went_away_is_a_sentence(workspace: Workspace) -> None:
+    with pytest.raises(UserError):
+        Shelf(workspace).selected(Look(str(workspace.home / "gone")))

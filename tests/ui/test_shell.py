@@ -1,0 +1,167 @@
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from skin.config import TrainConfig
+from skin.errors import UsageError
+from skin.run import Run
+from skin.ui import shell
+from skin.workspace import PROJECT, Workspace
+
+OPEN = {"SKIN_ALLOW_TRAINING": "1", "SKIN_AUTH": "me:secret:word"}
+
+START = """
+import json, sys, time
+reached = set()
+def listen(event, args):
+    if event == "socket.getaddrinfo":
+        reached.add(str(args[0]))
+    elif event == "socket.connect" and isinstance(args[1], tuple):
+        reached.add(str(args[1][0]))
+sys.addaudithook(listen)
+from pathlib import Path
+from skin.ui import shell
+from skin.workspace import Workspace
+access = shell.access(False, False, {})
+blocks = shell.build(Workspace(Path(sys.argv[1])), access.read_only)
+blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+print(json.dumps({"seconds": time.process_time(), "modules": list(sys.modules), "reached": sorted(reached)}))
+blocks.close(verbose=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a process that starts the app tells of itself."""
+    home = str(tmp_path_factory.mktemp("home"))
+    output = subprocess.run(
+        [sys.executable, "-c", START, home], cwd=PROJECT, capture_output=True, check=True, text=True
+    )
+    facts: dict[str, Any] = json.loads(output.stdout.splitlines()[-1])
+    return facts
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    access = shell.access(False, False, {})
+    blocks = shell.build(Workspace(tmp_path_factory.mktemp("home")), access.read_only)
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+    yield address
+    blocks.close(verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("read_only", "share", "environ", "expected"),
+    [
+        (False, False, {}, (False, None)),
+        (True, False, {}, (True, None)),
+        (False, True, {}, (True, None)),
+        (False, True, OPEN, (False, ("me", "secret:word"))),
+        (False, False, {"SPACE_ID": "me/space"}, (True, None)),
+        (False, False, {"SPACE_ID": "me/space", "SKIN_ALLOW_TRAINING": "1"}, (True, None)),
+        (False, False, {"SPACE_ID": "me/space", "SKIN_AUTH": "a:b"}, (True, ("a", "b"))),
+        (False, False, {"SPACE_ID": "me/space", **OPEN}, (False, ("me", "secret:word"))),
+        (True, False, {"SPACE_ID": "me/space", **OPEN}, (True, ("me", "secret:word"))),
+    ],
+)
+def test_who_may_change_something(
+    read_only: bool, share: bool, environ: dict[str, str], expected: tuple[bool, tuple[str, str] | None]
+) -> None:
+    assert shell.access(read_only, share, environ) == shell.Access(*expected)
+
+
+@pytest.mark.parametrize("login", ["me", "me:", ":secret"])
+def test_half_a_login_is_refused(login: str) -> None:
+    with pytest.raises(UsageError, match="user:password"):
+        shell.access(False, False, {"SKIN_AUTH": login})
+
+
+def test_the_app_is_up_in_5_seconds_without_tensorflow(started: dict[str, Any]) -> None:
+    assert started["seconds"] < 5
+    assert not {"tensorflow", "keras"} & set(started["modules"])
+
+
+def test_starting_reaches_out_to_nobody(started: dict[str, Any]) -> None:
+    assert set(started["reached"]) <= {"localhost", "127.0.0.1", "0.0.0.0", "::1", "None"}
+
+
+def test_every_page_says_what_it_is_and_what_it_is_not_for(workspace: Workspace) -> None:
+    layout = json.dumps(shell.build(workspace, read_only=True).get_config_file(), default=str)
+
+    assert shell.PURPOSE in layout
+    assert shell.NOTICE in layout
+    assert "read-only" in layout
+    for tab in shell.TABS:
+        assert f'"{tab.key}"' in layout
+
+
+def test_the_look_needs_no_other_server(url: str) -> None:
+    style = httpx.get(f"{url}theme.css").text
+
+    assert "url(http" not in style
+    assert "@import" not in style
+    for sheet in shell.ASSETS.glob("*.css"):
+        assert "//" not in sheet.read_text()
+
+
+def test_an_upload_is_bounded(url: str) -> None:
+    content = b"x" * (21 * 2**20)
+
+    assert httpx.post(f"{url}gradio_api/upload", files={"files": ("big.jpg", content)}, timeout=60).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", str(PROJECT / "app.py")])
+def test_files_of_the_server_are_not_served(url: str, path: str) -> None:
+    assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
+
+
+def test_nothing_is_measured_or_remembered(url: str) -> None:
+    config = httpx.get(f"{url}config").json()
+
+    assert config["analytics_enabled"] is False
+    assert config["run_history"] is False
+    assert httpx.get(f"{url}monitoring/summary").status_code == 403
+
+
+def test_a_link_opens_its_tab_and_run(workspace: Workspace) -> None:
+    Run.create(workspace, "mine", TrainConfig())
+
+    tabs, opened = shell.follow_link(workspace, {"tab": "training", "run": "mine"})
+
+    assert (tabs.selected, opened) == ("training", "mine")
+
+
+@pytest.mark.parametrize("query", [{}, {"tab": "nonsense"}])
+def test_a_wrong_tab_opens_the_page_as_it_is(workspace: Workspace, query: dict[str, str]) -> None:
+    assert shell.follow_link(workspace, query) == (gr.skip(), gr.skip())
+
+
+@pytest.mark.parametrize("name", ["gone", "../../etc"])
+def test_a_link_to_a_run_that_is_not_there_says_so(workspace: Workspace, name: str) -> None:
+    with pytest.warns(UserWarning, match="There is no run"):
+        assert shell.follow_link(workspace, {"run": name}) == (gr.skip(), gr.skip())
+
+
+def test_help_names_every_flag() -> None:
+    output = subprocess.run(
+        [sys.executable, "app.py", "--help"], cwd=PROJECT, capture_output=True, check=True, text=True
+    )
+
+    assert all(flag in output.stdout for flag in ("--host", "--port", "--share", "--read-only", "--home"))
+
+
+def test_a_wrong_login_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    environ = {"SKIN_AUTH": "nobody", "PATH": "", "HOME": str(tmp_path)}
+    output = subprocess.run(
+        [sys.executable, "app.py"], cwd=PROJECT, env=environ, capture_output=True, check=False, text=True
+    )
+
+    assert output.returncode == 2
+    assert output.stderr.strip() == "SKIN_AUTH must have the form user:password."

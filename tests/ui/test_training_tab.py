@@ -1,0 +1,197 @@
+import dataclasses
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from skin import jobs
+from skin.config import PRESETS, TrainConfig, field_infos
+from skin.errors import UserError
+from skin.run import Epoch, Run, State
+from skin.ui import monitor, shell
+from skin.ui import training_tab as tab
+from skin.workspace import Workspace
+
+DEMO = TrainConfig.from_preset("demo")
+
+
+def values(config: TrainConfig = DEMO, **changes: Any) -> list[Any]:
+    return list({**dataclasses.asdict(config), **changes}.values())
+
+
+def claimed(workspace: Workspace, state: State, name: str = "mine") -> Run:
+    run = Run.create(workspace, name, DEMO)
+    jobs.claim(run)
+    run.update_status(state=state)
+    return run
+
+
+def test_a_good_form_can_be_started_and_says_how_long_it_takes(workspace: Workspace) -> None:
+    start, verdict, command = tab.check(workspace, "demo", "", *values())
+
+    assert start.interactive
+    assert "About" in verdict
+    assert command.startswith("python -m skin train --dataset demo --preset demo --model image --name demo-image")
+    assert command.endswith(f"--home {workspace.home}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"image_size": 9999}, "image_size must be at most 512"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"backbone": "vgg"}, "Unknown backbone"),
+        ({"dataset": "/no/such/folder"}, "no data set or folder"),
+        ({"stage1_epochs": 0, "stage2_epochs": 0}, "Nothing to train"),
+    ],
+)
+def test_a_bad_form_cannot_be_started_and_says_why(workspace: Workspace, changes: dict[str, Any], problem: str) -> None:
+    start, verdict, command = tab.check(workspace, "demo", "", *values(**changes))
+
+    assert not start.interactive
+    assert problem in verdict
+    assert command == ""
+    with pytest.raises(UserError):
+        tab.start(workspace, "demo", "", *values(**changes))
+    assert not workspace.runs.exists()
+
+
+def test_starting_both_models_queues_two_runs(workspace: Workspace) -> None:
+    claimed(workspace, State.TRAINING, "busy")
+
+    assert tab.start(workspace, "demo", "pair", *values(model="both")) == ("", monitor.FOLLOW)
+
+    waiting = [run for run, _ in jobs.living_runs(workspace)][1:]
+    try:
+        assert [run.name for run in waiting] == ["pair-image", "pair-multimodal"]
+    finally:
+        for run in waiting:
+            jobs.stop(run)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fills_every_widget_in_order(preset: str) -> None:
+    filled = tab.fill(preset)
+
+    expected = dataclasses.asdict(TrainConfig.from_preset(preset))
+    for info, value in zip(field_infos(), filled, strict=True):
+        assert value in (expected[info.name], gr.skip())
+
+
+def test_nothing_new_sends_nothing(workspace: Workspace) -> None:
+    run = claimed(workspace, State.TRAINING)
+    run.append_history(Epoch(1, 1, 1.0, 0.5, 1.0, 0.5, 0.5, 1e-3, 1.0, 100.0))
+    first = tab.refresh(workspace, False, "", None)
+
+    assert not any(isinstance(part, dict) and part == gr.skip() for part in first)
+    assert tab.refresh(workspace, False, "", first[0]) == gr.skip()
+
+
+def test_a_new_log_line_does_not_send_the_figure_and_the_table_again(workspace: Workspace) -> None:
+    run = claimed(workspace, State.TRAINING)
+    seen = tab.refresh(workspace, False, "", None)[0]
+    run.log_path.write_text("A line.\n")
+
+    _, choices, table, card, figure, log, *_ = tab.refresh(workspace, False, "", seen)
+
+    assert choices == table == figure == gr.skip()
+    assert "mine" in card
+    assert "A line." in log
+
+
+def test_who_only_looks_is_not_shown_the_log(workspace: Workspace) -> None:
+    claimed(workspace, State.TRAINING).log_path.write_text("/secret/path\n")
+
+    assert not any("/secret" in str(part) for part in tab.refresh(workspace, True, "", None))
+
+
+@pytest.mark.parametrize(
+    ("state", "stop", "resume", "opens"),
+    [
+        (State.TRAINING, True, False, False),
+        (State.QUEUED, True, False, False),
+        (State.STOPPED, False, True, False),
+        (State.FAILED, False, True, False),
+        (State.FINISHED, False, False, True),
+    ],
+)
+def test_buttons_fit_the_state(workspace: Workspace, state: State, stop: bool, resume: bool, opens: bool) -> None:
+    run = claimed(workspace, state)
+    if not state.is_active:
+        run.update_status(pid=None)
+
+    buttons = tab.refresh(workspace, False, "mine", None)[6:]
+
+    assert [button.interactive for button in buttons] == [stop, resume, opens, opens, opens]
+
+
+def test_a_run_that_is_gone_is_told_of(workspace: Workspace) -> None:
+    run = claimed(workspace, State.STOPPED)
+    run.update_status(pid=None)
+    seen = monitor.look(workspace, "mine")
+    tab.delete_run(workspace, "mine")
+
+    for action in (tab.stop, tab.resume, tab.load_settings):
+        with pytest.raises(UserError, match="There is no run 'mine'"):
+            action(workspace, seen)
+
+
+def test_renaming_watches_the_run_under_its_new_name(workspace: Workspace) -> None:
+    claimed(workspace, State.STOPPED).update_status(pid=None)
+
+    dropdown, emptied = tab.rename_run(workspace, monitor.look(workspace, "mine"), " better ")
+
+    assert (dropdown.value, emptied) == ("better", "")
+    assert (workspace.runs / "better").is_dir()
+
+
+def test_deleting_asks_about_the_run_and_follows_afterwards(workspace: Workspace) -> None:
+    claimed(workspace, State.STOPPED).update_status(pid=None)
+
+    asking, question, doomed = tab.ask(monitor.look(workspace, "mine"))
+    assert asking.visible
+    assert "mine" in question
+    assert (workspace.runs / "mine").is_dir()
+
+    assert tab.delete_run(workspace, doomed)[0] == monitor.FOLLOW
+    assert not (workspace.runs / "mine").exists()
+
+
+def test_a_run_that_trains_is_not_deleted(workspace: Workspace) -> None:
+    claimed(workspace, State.TRAINING)
+
+    with pytest.raises(UserError, match="stop it first"):
+        tab.delete_run(workspace, "mine")
+
+
+def test_a_runs_settings_come_back_into_the_form(workspace: Workspace) -> None:
+    Run.create(workspace, "mine", TrainConfig.from_preset("reference", seed=7))
+
+    preset, *settings = tab.load_settings(workspace, monitor.look(workspace, "mine"))
+
+    assert preset == "reference"
+    assert settings == values(TrainConfig.from_preset("reference", seed=7))
+
+
+def test_only_a_run_that_exists_is_watched_from_elsewhere(workspace: Workspace) -> None:
+    Run.create(workspace, "mine", DEMO)
+
+    assert tab.follow(workspace, "mine") == "mine"
+    for other in ("", "yours", "../checkpoints/mine"):
+        assert tab.follow(workspace, other) == gr.skip()
+
+
+def handler(function: Any) -> Any:
+    """The plain function behind an event's listener."""
+    while inner := getattr(function, "__wrapped__", None) or getattr(function, "func", None):
+        function = inner
+    return function
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_where_one_only_looks_nothing_that_changes_a_run_can_be_called(workspace: Workspace, read_only: bool) -> None:
+    served = {handler(function.fn) for function in shell.build(workspace, read_only).fns.values()}
+
+    changes = {tab.start, tab.stop, tab.resume, tab.rename_run, tab.delete_run, tab.load_settings, tab.check}
+    assert served & changes == (set() if read_only else changes)
+    assert tab.refresh in served
