@@ -235,7 +235,7 @@ def evaluate(
         load_report(found.report_path)[part] if dataset is None else _evaluate_anew(found, dataset, part, workspace)
     )
     if as_json:
-        _print_json({"run": found.name, "part": part, **_report_facts(report)})
+        _print_json({"run": found.name, "part": part, **report.to_dict()})
     else:
         _show_report(f"{found.name}, {part}", report)
 
@@ -254,11 +254,6 @@ def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Repo
         )
     predictions = Predictor(run).predict_dataset(dataset, rows, workspace, console)
     return evaluate_predictions(predictions, choose_thresholds(load_predictions(run.predictions_path)["validation"]))
-
-
-def _report_facts(report: Report) -> dict[str, Any]:
-    facts = report.to_dict()
-    return {"n": facts["n"], **facts.pop("headline"), **facts}
 
 
 def _show_report(title: str, report: Report) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import psutil
@@ -19,7 +19,7 @@ import psutil
 from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.models.backbones import find_backbone
-from skin.run import Run, State, Status, delete, list_runs
+from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
 from skin.workspace import PROJECT, Workspace
 
 POLL_SECONDS = 1.0
@@ -142,42 +142,43 @@ def _turn(status: Status) -> tuple[float, float]:
     return status.pid_started or 0.0, status.created
 
 
+STARTUP_SECONDS = 40.0
+"""Until TensorFlow is loaded and the graphs of both stages are built."""
+
+FORWARD_FACTOR = 4.5
+"""How many times faster a network predicts than it is fine-tuned, measured."""
+
+HEAD_RATE = 5000.0
+"""Images a second of stage 1, whose features are computed only once."""
+
+
 def estimate_seconds(config: TrainConfig, n_train_images: int, workspace: Workspace) -> float:
     """How long a training may take, in seconds, from the speed of earlier runs or else of a common 2-core machine.
 
     Only an estimate: early stopping ends a run sooner and a busy machine later.
     """
     n_images = n_train_images / 0.7
-    fine_tuning, head = _speeds(config, workspace)
-    seconds = STARTUP_SECONDS + n_images / (FORWARD_FACTOR * fine_tuning)
+    epochs = list(_earlier_epochs(config, workspace))
+    table = find_backbone(config.backbone).training_rate * (224 / config.image_size) ** 2
+    fine_tuning, head = _typical_rate(epochs, 2, table), _typical_rate(epochs, 1, HEAD_RATE)
+    features, evaluation = n_images, 0.3 * n_images * config.views
     return (
-        seconds
+        STARTUP_SECONDS
+        + (features + evaluation) / (FORWARD_FACTOR * fine_tuning)
         + config.stage1_epochs * n_train_images / head
         + config.stage2_epochs * n_train_images / fine_tuning
-        + 0.3 * n_images * config.views / (FORWARD_FACTOR * fine_tuning)
     )
 
 
-STARTUP_SECONDS = 20.0
-"""Until TensorFlow is loaded and the network is built."""
-
-FORWARD_FACTOR = 4.5
-"""How many times faster a network predicts than it is trained, measured."""
-
-HEAD_RATE = 5000.0
-"""Images a second of stage 1, whose features are computed only once."""
-
-
-def _speeds(config: TrainConfig, workspace: Workspace) -> tuple[float, float]:
-    """Images a second of stage 2 and of stage 1: those of the last run with this network, else the table's."""
-    table = find_backbone(config.backbone).training_rate * (224 / config.image_size) ** 2
-    measured: dict[int, list[float]] = {1: [], 2: []}
+def _earlier_epochs(config: TrainConfig, workspace: Workspace) -> Iterator[Epoch]:
+    """What this machine measured with the same network."""
     for run in list_runs(workspace):
         with suppress(UserError):
-            if (run.config.backbone, run.config.image_size) == (config.backbone, config.image_size):
-                for epoch in run.history():
-                    measured[epoch.stage].append(epoch.images_per_second)
-    return (
-        statistics.median(measured[2]) if measured[2] else table,
-        statistics.median(measured[1]) if measured[1] else HEAD_RATE,
-    )
+            network = (run.config.backbone, run.config.image_size)
+            if network == (config.backbone, config.image_size) and not is_shipped(run):
+                yield from run.history()
+
+
+def _typical_rate(epochs: Iterable[Epoch], stage: int, default: float) -> float:
+    rates = [epoch.images_per_second for epoch in epochs if epoch.stage == stage]
+    return statistics.median(rates) if rates else default

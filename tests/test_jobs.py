@@ -15,7 +15,7 @@ from skin.workspace import Workspace
 CONFIG = TrainConfig.from_preset("demo")
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it took too long"

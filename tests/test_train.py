@@ -99,8 +99,9 @@ def killed(process: subprocess.Popen[bytes], run: Run, is_due: Callable[[], bool
 def test_a_run_killed_in_each_stage_ends_as_an_undisturbed_one(trained_run: Run, shared_workspace: Workspace) -> None:
     run = Run.create(shared_workspace, "killed", trained_run.config)
     for lines in (1, 4):  # in stage 1 after its first epoch, in stage 2 after its first epoch
-        log = run.log_path.open("ab")
-        process = subprocess.Popen(command(shared_workspace, "resume", run.name), cwd=PROJECT, stdout=log, stderr=log)
+        with run.log_path.open("ab") as log:
+            words = command(shared_workspace, "resume", run.name)
+            process = subprocess.Popen(words, cwd=PROJECT, stdout=log, stderr=log)
         killed(process, run, lambda lines=lines: len(run.history()) >= lines)
         assert run.status().state is State.INTERRUPTED
         assert len(run.history()) < 5

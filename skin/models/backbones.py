@@ -54,9 +54,44 @@ def _from_applications(name: str, **options: Any) -> Callable[[int, Any, Workspa
         import keras
 
         network = getattr(keras.applications, name)
-        return network(include_top=False, weights=weights, input_shape=(image_size, image_size, 3), **options)
+        built = network(include_top=False, weights=weights, input_shape=(image_size, image_size, 3), **options)
+        return _exportable(built)
 
     return build
+
+
+def _exportable(network: keras.Model) -> keras.Model:
+    """The same network in layers that the ONNX export knows: it lacks grouped convolutions and Keras' own GELU."""
+    import keras
+
+    def is_depthwise(layer: keras.Layer) -> bool:
+        return type(layer) is keras.layers.Conv2D and layer.groups == layer.filters > 1
+
+    def is_gelu(layer: keras.Layer) -> bool:
+        return type(layer) is keras.layers.Activation and layer.activation is keras.activations.gelu
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        if is_depthwise(layer):
+            return keras.layers.DepthwiseConv2D(layer.kernel_size, padding=layer.padding, name=layer.name)
+        if is_gelu(layer):
+            return keras.layers.Activation(_gelu, name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    if not any(is_depthwise(layer) or is_gelu(layer) for layer in network.layers):
+        return network
+    cloned = keras.models.clone_model(network, clone_function=clone)
+    for layer in network.layers:
+        if weights := layer.get_weights():
+            if is_depthwise(layer):
+                weights[0] = weights[0].swapaxes(2, 3)
+            cloned.get_layer(layer.name).set_weights(weights)
+    return cloned
+
+
+def _gelu(x: Any) -> Any:
+    from keras import ops
+
+    return 0.5 * x * (1 + ops.erf(x / 2**0.5))
 
 
 def _lite0(image_size: int, weights: Any, workspace: Workspace) -> keras.Model:
@@ -103,7 +138,7 @@ def build_backbone(config: TrainConfig, workspace: Workspace) -> keras.Model:
     backbone = find_backbone(config.backbone)
     network = _with_weights(config, backbone, workspace)
     image = keras.Input((config.image_size, config.image_size, 3), dtype="uint8", name="image")
-    features = network(_scaled(image, backbone.scaling if config.scaling == "pretrained" else UNIT))
+    features = network(scaled(image, backbone.scaling if config.scaling == "pretrained" else UNIT))
     return keras.Model(image, features, name="backbone")
 
 
@@ -133,10 +168,11 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")[:200]
 
 
-def _scaled(image: Any, scaling: Scaling) -> Any:
+def scaled(image: Any, scaling: Scaling) -> Any:
+    """RGB pixels in 0..255, of shape (n, height, width, 3), as `scaling` wants them."""
     from keras import ops
 
     channels = ops.split(ops.cast(image, "float32"), 3, axis=-1)
     # Plain numbers channel by channel, because the ONNX export loses captured constant tensors.
-    scaled = [(x - mean) / std for x, mean, std in zip(channels, scaling.mean, scaling.std, strict=True)]
-    return ops.concatenate(scaled[::-1] if scaling.bgr else scaled, axis=-1)
+    shifted = [(x - mean) / std for x, mean, std in zip(channels, scaling.mean, scaling.std, strict=True)]
+    return ops.concatenate(shifted[::-1] if scaling.bgr else shifted, axis=-1)

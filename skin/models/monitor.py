@@ -37,6 +37,7 @@ class Monitor(keras.callbacks.Callback):
             message="",
             step=0,
             steps=0,
+            images_per_second=None,
             eta_seconds=None,
             pid=process.pid,
             pid_started=process.create_time(),

@@ -194,7 +194,7 @@ def _build_many(page: Page, predictors: Predictors) -> None:
     with gr.Row(equal_height=True):
         model = _model_dropdown()
         start = gr.Button("Predict all", variant="primary", elem_classes="beside")
-        download = gr.DownloadButton("Download as CSV", visible=False, elem_classes="beside")
+        download = gr.DownloadButton("Download CSV", visible=False, elem_classes="beside")
     said = gr.HTML(elem_classes="flush", elem_id="batch-answers")
     _wire_models(page, predictors, model)
     start.click(

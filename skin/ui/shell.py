@@ -76,7 +76,7 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
         gr.HTML(_header(read_only), elem_id="header", padding=False)
         opened = gr.State("")
         timer = gr.Timer(TICK_SECONDS)
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             page = Page(workspace, read_only, blocks, tabs, opened, timer)
             for tab in TABS:
                 _build_tab(tab, page)

@@ -24,6 +24,7 @@ from skin.workspace import Workspace
 
 FIRST_PRESET = "demo"
 TRAIN_SHARE = 0.7
+NAMED_DATASETS = tuple(name for name in DATASETS if name != "folder")
 N_IMAGES = {"demo": 400, "kaggle": 10_015}
 """Images of the data sets that may not be on this disk yet, for the estimate."""
 
@@ -99,9 +100,9 @@ def build(page: Page) -> None:
 
 def _lay_out_form() -> FormParts:
     choices = {
-        "model": [*MODELS, form.BOTH],
-        "dataset": [name for name in DATASETS if name != "folder"],
-        "backbone": list(BACKBONES),
+        "model": (*MODELS, form.BOTH),
+        "dataset": NAMED_DATASETS,
+        "backbone": tuple(BACKBONES),
     }
     gr.Markdown("### New run")
     with gr.Row():
@@ -164,12 +165,12 @@ def _wire_jobs(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> N
 
 def _wire_housekeeping(page: Page, form_parts: FormParts, parts: MonitorParts, refreshing: dict[str, Any]) -> None:
     with gr.Accordion("The watched run: use its settings, rename it, delete it", open=False):
-        with gr.Row():
+        with gr.Row(elem_classes="housekeeping"):
             load = gr.Button("Load its settings into the form", size="md")
             name = gr.Textbox("", label="New name", max_length=80)
             rename = gr.Button("Rename", size="md")
             delete = gr.Button("Delete …", size="md")
-        with gr.Row(visible=False) as asking:
+        with gr.Row(visible=False, elem_classes="housekeeping") as asking:
             question = gr.Markdown()
             doomed = gr.State("")
             confirm = gr.Button("Delete for good", variant="stop", size="md")
@@ -212,14 +213,23 @@ def _plan(workspace: Workspace, preset: str, name: str, values: tuple[Any, ...])
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset not in DATASETS and not Path(dataset).expanduser().is_dir():
+    if dataset not in NAMED_DATASETS and not _is_folder(dataset):
         raise UsageError(f"There is no data set or folder {dataset!r}: choose demo or kaggle, or type a folder's path.")
 
 
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # it is too long, or of a user that does not exist
+        return False
+
+
 def _n_train_images(config: TrainConfig) -> int:
-    table = Path(config.dataset).expanduser() / "HAM10000_metadata.csv"
-    rows = table.read_bytes().count(b"\n") if table.is_file() else N_IMAGES["kaggle"]
-    return round(TRAIN_SHARE * N_IMAGES.get(config.dataset, rows))
+    n_images = N_IMAGES.get(config.dataset, N_IMAGES["kaggle"])
+    if config.dataset not in NAMED_DATASETS:
+        table = Path(config.dataset).expanduser() / "HAM10000_metadata.csv"
+        n_images = table.read_bytes().count(b"\n") if table.is_file() else n_images
+    return round(TRAIN_SHARE * n_images)
 
 
 def fill(preset: str) -> list[Any]:

@@ -134,6 +134,18 @@ def test_a_run_is_renamed_and_deleted_after_asking(app: App, visit: Visit) -> No
     expect(page.locator("#card")).not_to_contain_text("renamed")
 
 
+def test_a_run_that_was_deleted_meanwhile_is_a_sentence(app: App, visit: Visit) -> None:
+    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "copy")
+    page = visit("training")
+    choose(page, "#watch", "copy (finished)")
+    card(page, "copy")
+    shutil.rmtree(app.workspace.runs / "copy")
+
+    card(page, "There is no run 'copy' any more: choose another one.")
+    choose(page, "#watch", "trained (finished)")
+    card(page, "Balanced accuracy")
+
+
 def test_a_wrong_value_is_told_before_one_starts(visit: Visit) -> None:
     page = visit("training")
     page.locator("#setting-image_size input").fill("9999")

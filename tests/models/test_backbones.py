@@ -10,7 +10,7 @@ from skin import patient
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
 from skin.models import onnx
-from skin.models.backbones import BACKBONES, build_backbone
+from skin.models.backbones import BACKBONES, UNIT, build_backbone, scaled
 from skin.models.classifier import build_classifier
 from skin.patient import Patient
 from skin.workspace import Workspace
@@ -50,17 +50,18 @@ KERAS_PREPROCESSING = {
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_pixels_are_scaled_as_the_weights_expect(name: str, images: np.ndarray, workspace: Workspace) -> None:
-    backbone = build_backbone(untrained(backbone=name), workspace)
-    scaled = keras.Model(backbone.input, backbone.layers[-1].input)
+def test_pixels_are_scaled_as_the_weights_expect(name: str, images: np.ndarray) -> None:
     expected = KERAS_PREPROCESSING[name](images.astype(np.float32))
-    np.testing.assert_allclose(scaled.predict_on_batch(images), expected, atol=1e-4)
+    np.testing.assert_allclose(scaled(images, BACKBONES[name].scaling), expected, atol=1e-4)
 
 
 def test_unit_scaling_ignores_what_the_weights_expect(images: np.ndarray, workspace: Workspace) -> None:
-    backbone = build_backbone(untrained(backbone="resnet50", scaling="unit"), workspace)
-    scaled = keras.Model(backbone.input, backbone.layers[-1].input)
-    np.testing.assert_allclose(scaled.predict_on_batch(images), images / 255, atol=1e-6)
+    np.testing.assert_allclose(scaled(images, UNIT), images / 255, atol=1e-6)
+    as_expected, as_unit = (
+        build_backbone(untrained(scaling=scaling, weights="imagenet"), workspace).predict_on_batch(images)
+        for scaling in ("pretrained", "unit")
+    )
+    assert not np.allclose(as_expected, as_unit)
 
 
 def test_weights_that_cannot_be_had_name_the_choices(
@@ -82,3 +83,15 @@ def test_weights_file_that_is_not_there_is_named(workspace: Workspace) -> None:
 def test_unknown_backbone_is_refused(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="efficientnet_lite0"):
         build_backbone(untrained(backbone="vgg99"), workspace)
+
+
+def test_exportable_layers_compute_what_those_of_keras_did(images: np.ndarray, workspace: Workspace) -> None:
+    config = untrained(backbone="convnext_tiny", scaling="unit")
+    keras.utils.set_random_seed(1)
+    ours = build_backbone(config, workspace)
+    keras.utils.set_random_seed(1)
+    original = keras.applications.ConvNeXtTiny(
+        include_top=False, weights=None, input_shape=(64, 64, 3), include_preprocessing=False
+    )
+    expected = original.predict_on_batch(images.astype(np.float32) / 255)
+    np.testing.assert_allclose(ours.predict_on_batch(images), expected, atol=1e-4)

@@ -48,18 +48,32 @@ def add_run(workspace: Workspace, demo: Dataset) -> AddRun:
     return add
 
 
+class Bare(Workspace):
+    """A workspace of a project that ships no runs."""
+
+    @property
+    def shipped_runs(self) -> Path:
+        return self.home / "shipped"
+
+
 @pytest.fixture
-def two_models(workspace: Workspace) -> Workspace:
+def bare(tmp_path: Path) -> Workspace:
+    """A workspace without any run."""
+    return Bare(tmp_path)
+
+
+@pytest.fixture
+def two_models(bare: Workspace) -> Workspace:
     """A workspace in which the image-only and the multimodal model can predict, under the names of the shipped ones."""
     for model, name in SHIPPED.items():
-        run = Run.create(workspace, name, TrainConfig.from_preset("demo", model=model))
+        run = Run.create(bare, name, TrainConfig.from_preset("demo", model=model))
         tiny_network.write(run.onnx_path, takes_patient=model == "multimodal")
         ids, truth = tuple("abcdefg"), np.arange(len(CODES))
         save_predictions(
             run.predictions_path, {"validation": Predictions(ids, ids, truth, np.eye(7, dtype=np.float32))}
         )
         run.update_status(state=State.FINISHED)
-    return workspace
+    return bare
 
 
 Send = Callable[..., dict[str, str]]

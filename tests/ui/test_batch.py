@@ -1,4 +1,5 @@
 import io
+import re
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -158,11 +159,12 @@ def test_the_file_holds_everything(rows: list[batch.Row]) -> None:
 
 
 def test_the_page_shows_the_error_in_the_place_of_the_diagnosis(rows: list[batch.Row]) -> None:
-    good, bad = pd.read_html(io.StringIO(batch.to_html(rows)), keep_default_na=False)[0].to_dict("records")
-    assert (good["Image"], good["Diagnosis"], good["Risk"], str(good["Age"])) == ("red.png", "Melanoma", "high", "45.5")
-    assert good["Malignant"].endswith("%")
-    assert "not an image" in bad["Diagnosis"]
-    assert bad["Malignant"] == ""
+    cells = re.findall("<td>(.*?)</td>", batch.to_html(rows))
+    good, bad = cells[: len(cells) // 2], cells[len(cells) // 2 :]
+    assert (good[0], good[1], good[3], good[5]) == ("red.png", "Melanoma", "high", "45.5")
+    assert good[2].endswith("%")
+    assert "not an image" in bad[1]
+    assert bad[2] == ""
 
 
 def test_the_name_of_a_file_is_no_markup() -> None:

@@ -41,14 +41,6 @@ def photograph(colour: str = "red", format: str = "PNG", **options: Any) -> byte
     return buffer.getvalue()
 
 
-class Bare(Workspace):
-    """A workspace of a project that ships no runs."""
-
-    @property
-    def shipped_runs(self) -> Path:
-        return self.home / "shipped"
-
-
 def ask(workspace: Workspace, *question: object) -> list[tuple[Any, Any, Any]]:
     defaults = (None, "", "unknown", "unknown", AUTOMATIC, "grad-cam")
     return list(asking.answer_one(Predictors(workspace), *question, *defaults[len(question) :]))
@@ -98,9 +90,9 @@ def test_without_an_image_the_page_says_what_to_do(two_models: Workspace) -> Non
     assert all(known.name in said for known in TAXONOMY)
 
 
-def test_without_a_model_the_page_says_how_to_get_one(tmp_path: Path, send: Send) -> None:
-    assert "no trained model yet" in ask(Bare(tmp_path))[0][0]
-    assert "no trained run yet" in ask(Bare(tmp_path), send(photograph()))[0][0]
+def test_without_a_model_the_page_says_how_to_get_one(bare: Workspace, send: Send) -> None:
+    assert "no trained model yet" in ask(bare)[0][0]
+    assert "no trained run yet" in ask(bare, send(photograph()))[0][0]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_zip_with_a_table_becomes_a_table_and_a_file(visit: Visit, demo: Datas
     page.get_by_role("button", name="Predict all").click()
     expect(page.get_by_text("3 answers. 1 file could not be read")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Download CSV").click()
     with download.value.path().open() as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [*(image.path.name for image in demo.images[:3]), "notes.txt"]
