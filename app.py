@@ -14,7 +14,7 @@ def main() -> None:
     """Read the flags, build the page and serve it until it is stopped."""
     flags = _parser().parse_args()
     workspace = Workspace.locate(flags.home)
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(workspace.cache / "uploads"))
+    shell.keep_uploads_in(workspace.uploads)
     access = shell.access(flags.read_only, flags.share, os.environ)
     blocks = shell.build(workspace, access.read_only)
     settings = shell.launch_settings(access)

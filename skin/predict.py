@@ -137,14 +137,14 @@ SHIPPED = {"image": "ham10000-image", "multimodal": "ham10000-multimodal"}
 def default_run(workspace: Workspace, patient: Patient) -> Run:
     """The run to predict with when none is named: shipped multimodal if anything is known of the patient, else image-only.
 
-    Where no such run is there, the newest finished one. Raises UserError when there is none at all.
+    Where no such run is there, the newest finished one of that kind, else the newest. Raises UserError when there is none at all.
     """
-    wanted = runs.find(workspace, SHIPPED["image" if patient.is_unknown else "multimodal"])
-    if wanted is not None:
-        return wanted
-    for run in runs.list_runs(workspace):
-        if run.onnx_path.exists():
-            return run
-    raise UserError(
-        "There is no trained run yet: `python -m skin train --dataset demo --preset demo` trains two in minutes."
-    )
+    kind = "image" if patient.is_unknown else "multimodal"
+    if shipped := runs.find(workspace, SHIPPED[kind]):
+        return shipped
+    finished = [run for run in runs.list_runs(workspace) if run.onnx_path.exists()]
+    if not finished:
+        raise UserError(
+            "There is no trained run yet: `python -m skin train --dataset demo --preset demo` trains two in minutes."
+        )
+    return next((run for run in finished if run.config.model == kind), finished[0])

@@ -54,3 +54,8 @@ class Workspace:
     def features(self) -> Path:
         """Cache folder of what frozen backbones made of the images."""
         return self.cache / "features"
+
+    @property
+    def uploads(self) -> Path:
+        """Folder of what visitors upload, emptied within the hour and at every start."""
+        return self.cache / "uploads"

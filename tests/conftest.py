@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from small import SMALL
 
 from skin.config import TrainConfig
 from skin.data import datasets
@@ -14,15 +15,6 @@ from skin.workspace import Workspace
 
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
-
-SMALL = {
-    "image_size": 64,
-    "stage1_epochs": 3,
-    "stage2_epochs": 2,
-    "stage2_batch_size": 16,
-    "views": 1,
-}
-"""Settings under which the real trainer with the real backbone takes seconds."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL
+from small import SMALL
 
 from skin.config import TrainConfig
 from skin.data import splits

@@ -64,28 +64,31 @@ def _exportable(network: keras.Model) -> keras.Model:
     """The same network in layers that the ONNX export knows: it lacks grouped convolutions and Keras' own GELU."""
     import keras
 
-    def is_depthwise(layer: keras.Layer) -> bool:
-        return type(layer) is keras.layers.Conv2D and layer.groups == layer.filters > 1
-
-    def is_gelu(layer: keras.Layer) -> bool:
-        return type(layer) is keras.layers.Activation and layer.activation is keras.activations.gelu
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        if is_depthwise(layer):
-            return keras.layers.DepthwiseConv2D(layer.kernel_size, padding=layer.padding, name=layer.name)
-        if is_gelu(layer):
-            return keras.layers.Activation(_gelu, name=layer.name)
-        return layer.__class__.from_config(layer.get_config())
-
-    if not any(is_depthwise(layer) or is_gelu(layer) for layer in network.layers):
+    if not any(_is_depthwise(layer) for layer in network.layers):
         return network
-    cloned = keras.models.clone_model(network, clone_function=clone)
+    cloned = keras.models.clone_model(network, clone_function=_exportable_layer)
     for layer in network.layers:
         if weights := layer.get_weights():
-            if is_depthwise(layer):
+            if _is_depthwise(layer):
                 weights[0] = weights[0].swapaxes(2, 3)
             cloned.get_layer(layer.name).set_weights(weights)
     return cloned
+
+
+def _exportable_layer(layer: keras.Layer) -> keras.Layer:
+    from keras import activations, layers
+
+    if _is_depthwise(layer):
+        return layers.DepthwiseConv2D(layer.kernel_size, padding=layer.padding, name=layer.name)
+    if type(layer) is layers.Activation and layer.activation is activations.gelu:
+        return layers.Activation(_gelu, name=layer.name)
+    return layer.__class__.from_config(layer.get_config())
+
+
+def _is_depthwise(layer: keras.Layer) -> bool:
+    from keras import layers
+
+    return type(layer) is layers.Conv2D and layer.groups == layer.filters > 1
 
 
 def _gelu(x: Any) -> Any:

@@ -12,6 +12,8 @@ from skin.run import Epoch, best_epoch
 TRAIN_COLOUR = "#e08a1e"
 VALIDATION_COLOUR = "#3b82c4"
 MAX_POINTS = 500
+MAX_TICKS = 12
+"""Epochs up to which each has its own tick: of so few, plotly would also mark halves."""
 
 
 def history_figure(history: Sequence[Epoch]) -> go.Figure:
@@ -27,6 +29,7 @@ def history_figure(history: Sequence[Epoch]) -> go.Figure:
     figure.update_yaxes(title="loss (nats)", row=1, col=1)
     figure.update_yaxes(title="accuracy", tickformat=".0%", row=2, col=1)
     figure.update_xaxes(title="epoch", row=2, col=1)
+    figure.update_xaxes(dtick=1 if len(history) <= MAX_TICKS else None)
     figure.update_layout(hovermode="x unified", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     return styled(figure, height=460)
 
@@ -89,5 +92,11 @@ def _mark_stage_2(figure: go.Figure, history: Sequence[Epoch]) -> None:
     start = stages.index(2) + 0.5
     figure.add_vline(x=start, line={"color": "#8a8f98", "dash": "dash", "width": 1.5})
     figure.add_annotation(
-        x=start, y=1, yref="y domain", text="stage 2: fine-tuning", showarrow=False, xanchor="right", yanchor="top"
+        text="stage 2: fine-tuning",
+        x=start,
+        xanchor="left" if start < len(history) / 2 else "right",
+        y=1,
+        yref="y domain",
+        yanchor="top",
+        showarrow=False,
     )

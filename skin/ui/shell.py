@@ -1,8 +1,12 @@
 """The page around the tabs: their table, the header with its notice, the theme, deep links and who may do what."""
 
 import html
+import os
+import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -68,6 +72,14 @@ def _login(text: str) -> tuple[str, str] | None:
     if not user or not password:
         raise UsageError("SKIN_AUTH must have the form user:password.")
     return user, password
+
+
+def keep_uploads_in(folder: Path) -> None:
+    """Have Gradio keep uploads in this folder, and delete what an app that was killed left there."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    for upload in folder.glob("*"):
+        if upload.stat().st_mtime < time.time() - CACHE_SECONDS:
+            shutil.rmtree(upload, ignore_errors=True)
 
 
 def build(workspace: Workspace, read_only: bool) -> gr.Blocks:

@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,19 @@ def test_an_upload_is_bounded(url: str) -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", str(PROJECT / "app.py")])
 def test_files_of_the_server_are_not_served(url: str, path: str) -> None:
     assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
+
+
+def test_what_a_killed_app_left_of_uploads_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    for name, age in (("old", shell.CACHE_SECONDS + 60), ("new", 0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lesion.jpg").touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+
+    shell.keep_uploads_in(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path)
 
 
 def test_nothing_is_measured_or_remembered(url: str) -> None:

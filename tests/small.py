@@ -1,0 +1,10 @@
+"""A training that takes seconds."""
+
+SMALL = {
+    "image_size": 64,
+    "stage1_epochs": 3,
+    "stage2_epochs": 2,
+    "stage2_batch_size": 16,
+    "views": 1,
+}
+"""Settings under which the real trainer with the real backbone takes seconds."""
