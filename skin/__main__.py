@@ -137,11 +137,10 @@ def train(
     configs = [TrainConfig.from_preset(preset, **fields, model=kind) for kind in models]
     find_backbone(configs[0].backbone)
     loaded = datasets.load(configs[0].dataset, workspace, console)  # before anything is made: it may not be there
-    base = name or runs.free_name(workspace, f"{Path(loaded.name).name}-{preset}")
-    named = {
-        f"{base}-{config.model}" if len(models) > 1 else base: dataclasses.replace(config, dataset=loaded.name)
-        for config in configs
-    }
+    endings = [f"-{config.model}" if len(models) > 1 else "" for config in configs]
+    base = name or runs.free_name(workspace, f"{Path(loaded.name).name}-{preset}", endings)
+    located = [dataclasses.replace(config, dataset=loaded.name) for config in configs]
+    named = {f"{base}{ending}": config for ending, config in zip(endings, located, strict=True)}
     created = jobs.create(workspace, named)
     for run in created:
         jobs.claim(run)

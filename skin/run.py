@@ -24,7 +24,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -36,6 +36,8 @@ import psutil
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
 from skin.workspace import Workspace
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 
 
 class State(StrEnum):
@@ -265,18 +267,22 @@ def best_epoch(history: list[Epoch]) -> Epoch | None:
 
 def checked_name(name: str) -> str:
     """`name` if it can name a run folder, else UsageError."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+    if not re.fullmatch(_NAME, name):
         raise UsageError(
             f"{name!r} cannot name a run: use up to 80 letters, digits, '.', '_' and '-', no other first than a letter or digit."
         )
     return name
 
 
-def free_name(workspace: Workspace, base: str) -> str:
-    """`base` made fit to name a run and, where that is taken, numbered."""
+def free_name(workspace: Workspace, base: str, endings: Sequence[str] = ("",)) -> str:
+    """`base` made fit to name runs that end so and, where one of these is taken, numbered."""
     fit = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("._-")[:60] or "run"
     numbered = (f"{fit}-{number}" for number in itertools.count(2))
-    return next(name for name in itertools.chain([fit], numbered) if find(workspace, name) is None)
+    return next(
+        name
+        for name in itertools.chain([fit], numbered)
+        if all(find(workspace, f"{name}{ending}") is None for ending in endings)
+    )
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
@@ -304,6 +310,8 @@ def _created(run: Run) -> float:
 
 def find(workspace: Workspace, name: str) -> Run | None:
     """The run of this name, the user's own before a shipped one, or None."""
+    if not re.fullmatch(_NAME, name):
+        return None
     for folder in (workspace.runs, workspace.shipped_runs):
         if (folder / name).is_dir():
             return Run(folder / name)

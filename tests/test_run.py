@@ -113,6 +113,7 @@ def test_runs_are_found_by_name_or_path_and_listed_newest_first(workspace: Works
     assert runs.get(workspace, str(run.folder)).folder == run.folder
     with pytest.raises(UserError, match=r"no run 'third'\. Runs: second, first"):
         runs.get(workspace, "third")
+    assert runs.find(workspace, "..") is None
 
 
 def test_rename_and_delete(workspace: Workspace, run: Run) -> None:
@@ -143,6 +144,8 @@ def test_free_name_numbers_what_is_taken(workspace: Workspace, run: Run) -> None
     assert runs.free_name(workspace, "new") == "new"
     assert runs.free_name(workspace, run.name) == "first-2"
     assert runs.free_name(workspace, "../my data!") == "my-data"
+    Run.create(workspace, "pair-image", TrainConfig())
+    assert runs.free_name(workspace, "pair", ["-image", "-multimodal"]) == "pair-2"
 
 
 def test_best_epoch_has_the_lowest_validation_loss() -> None:
