@@ -53,7 +53,12 @@ def test_a_deleted_or_damaged_run_is_a_sentence(workspace: Workspace, add_run: A
     add_run("hurt").config_path.write_text("{")
     assert "no report of a run &#x27;gone&#x27;" in tab.choose(workspace, ["mine", "gone"], "")[2].value
     assert "no run configuration" in tab.choose(workspace, ["mine", "hurt"], "")[2].value
-    assert tab.choose(workspace, [], "")[1] is None
+
+
+def test_where_nothing_is_chosen_the_shipped_pair_is_compared(workspace: Workspace, add_run: Any) -> None:
+    add_run("mine")
+    chosen = tab.choose(workspace, [], "")[1]
+    assert {key.run for key in chosen} == {"ham10000-image", "ham10000-multimodal"}
 
 
 def test_the_verdict_is_that_of_the_comparison(subjects: tab.Subjects, workspace: Workspace) -> None:
