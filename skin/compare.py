@@ -101,6 +101,6 @@ def _verdict(names: tuple[str, str], difference: Estimate, sample: str) -> str:
     if high < 0:
         return f"{a} is better than {b} {sample}: {label} {-value:.1f} points higher (95% interval {-high:.1f} to {-low:.1f})."
     return (
-        f"{a} and {b} cannot be told apart {sample}: {label} of {b} minus that of {a} is {value:+.1f} points "
+        f"{a} and {b} cannot be told apart by {label} {sample}: that of {b} minus that of {a} is {value:+.1f} points "
         f"(95% interval {low:+.1f} to {high:+.1f})."
     )

@@ -57,5 +57,5 @@ class Workspace:
 
     @property
     def uploads(self) -> Path:
-        """Folder of what visitors upload, emptied within the hour and at every start."""
+        """Folder of what visitors upload, emptied after about an hour."""
         return self.cache / "uploads"

@@ -57,7 +57,7 @@ def test_the_verdict_gives_the_number_and_its_interval() -> None:
 
 def test_alike_models_cannot_be_told_apart() -> None:
     verdict = compare(A, simulated(0.6, seed=3), ("one", "other")).verdict
-    assert verdict.startswith("one and other cannot be told apart on 600 images of 300 lesions")
+    assert verdict.startswith("one and other cannot be told apart by balanced accuracy on 600 images of 300 lesions")
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
