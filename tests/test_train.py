@@ -113,7 +113,8 @@ def test_a_run_killed_in_each_stage_ends_as_an_undisturbed_one(trained_run: Run,
 
 
 def test_a_stop_is_said_and_resumed(shared_workspace: Workspace, demo: Dataset) -> None:
-    config = TrainConfig.from_preset("demo", dataset=demo.name, **{**SMALL, "stage1_epochs": 500, "stage2_epochs": 0})
+    endless = {"stage1_epochs": 1000, "stage1_patience": 0}  # so that it cannot end before it is stopped
+    config = TrainConfig.from_preset("demo", dataset=demo.name, **{**SMALL, **endless})
     run = Run.create(shared_workspace, "stopped", config)
     process = subprocess.Popen(command(shared_workspace, "resume", run.name), cwd=PROJECT, stderr=subprocess.DEVNULL)
     while not run.history():
