@@ -55,18 +55,19 @@ def _from_applications(name: str, **options: Any) -> Callable[[int, Any, Workspa
 
         network = getattr(keras.applications, name)
         built = network(include_top=False, weights=weights, input_shape=(image_size, image_size, 3), **options)
-        return _exportable(built)
+        return _adapted(built)
 
     return build
 
 
-def _exportable(network: keras.Model) -> keras.Model:
-    """The same network in layers that the ONNX export knows: it lacks grouped convolutions and Keras' own GELU."""
+def _adapted(network: keras.Model) -> keras.Model:
+    """The same network with the faster batch normalisation, and in layers that the ONNX export knows.
+
+    It lacks grouped convolutions and Keras' own GELU.
+    """
     import keras
 
-    if not any(_is_depthwise(layer) for layer in network.layers):
-        return network
-    cloned = keras.models.clone_model(network, clone_function=_exportable_layer)
+    cloned = keras.models.clone_model(network, clone_function=_adapted_layer)
     for layer in network.layers:
         if weights := layer.get_weights():
             if _is_depthwise(layer):
@@ -75,9 +76,13 @@ def _exportable(network: keras.Model) -> keras.Model:
     return cloned
 
 
-def _exportable_layer(layer: keras.Layer) -> keras.Layer:
+def _adapted_layer(layer: keras.Layer) -> keras.Layer:
     from keras import activations, layers
 
+    from skin.models.normalization import BatchNormalization
+
+    if type(layer) is layers.BatchNormalization:
+        return BatchNormalization.from_config(layer.get_config())
     if _is_depthwise(layer):
         return layers.DepthwiseConv2D(layer.kernel_size, padding=layer.padding, name=layer.name)
     if type(layer) is layers.Activation and layer.activation is activations.gelu:
@@ -175,7 +180,10 @@ def scaled(image: Any, scaling: Scaling) -> Any:
     """RGB pixels in 0..255, of shape (n, height, width, 3), as `scaling` wants them."""
     from keras import ops
 
-    channels = ops.split(ops.cast(image, "float32"), 3, axis=-1)
+    pixels = ops.cast(image, "float32")
+    if len(set(scaling.mean)) == len(set(scaling.std)) == 1 and not scaling.bgr:
+        return (pixels - scaling.mean[0]) / scaling.std[0]  # a third less time in all of ONNX Runtime than by channels
+    channels = ops.split(pixels, 3, axis=-1)
     # Plain numbers channel by channel, because the ONNX export loses captured constant tensors.
     shifted = [(x - mean) / std for x, mean, std in zip(channels, scaling.mean, scaling.std, strict=True)]
     return ops.concatenate(shifted[::-1] if scaling.bgr else shifted, axis=-1)

@@ -13,6 +13,8 @@ from pathlib import Path
 import keras
 from keras import KerasTensor, layers
 
+from skin.models.normalization import BatchNormalization
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -75,5 +77,5 @@ def _convolution(
 
 
 def _normalized(x: KerasTensor, name: str, activate: bool = True) -> KerasTensor:
-    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
+    x = BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
     return layers.ReLU(6.0, name=f"{name}_relu6")(x) if activate else x

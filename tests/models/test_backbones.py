@@ -85,13 +85,23 @@ def test_unknown_backbone_is_refused(workspace: Workspace) -> None:
         build_backbone(untrained(backbone="vgg99"), workspace)
 
 
-def test_exportable_layers_compute_what_those_of_keras_did(images: np.ndarray, workspace: Workspace) -> None:
-    config = untrained(backbone="convnext_tiny", scaling="unit")
+ORIGINALS = {
+    "resnet50": ("ResNet50", {}),
+    "efficientnet_v2_b0": ("EfficientNetV2B0", {"include_preprocessing": False}),
+    "convnext_tiny": ("ConvNeXtTiny", {"include_preprocessing": False}),
+    "mobilenet_v3_large": ("MobileNetV3Large", {"include_preprocessing": False}),
+}
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_adapted_layers_compute_what_those_of_keras_did(name: str, images: np.ndarray, workspace: Workspace) -> None:
+    config = untrained(backbone=name, scaling="unit")
     keras.utils.set_random_seed(1)
     ours = build_backbone(config, workspace)
     keras.utils.set_random_seed(1)
-    original = keras.applications.ConvNeXtTiny(
-        include_top=False, weights=None, input_shape=(64, 64, 3), include_preprocessing=False
+    application, options = ORIGINALS[name]
+    original = getattr(keras.applications, application)(
+        include_top=False, weights=None, input_shape=(64, 64, 3), **options
     )
     expected = original.predict_on_batch(images.astype(np.float32) / 255)
     np.testing.assert_allclose(ours.predict_on_batch(images), expected, atol=1e-4)
