@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skin import run as runs
 from skin.data.datasets import Dataset
-from skin.data.pixels import ImageInput, open_pixels, prepare
+from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_all
 from skin.errors import UserError
 from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk
 from skin.models.onnx import OnnxNetwork, view_probabilities
@@ -90,8 +90,7 @@ class Predictor:
 
     def predict_batch(self, images: Sequence[ImageInput], patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for several images, in order."""
-        pixels = np.stack([prepare(image, self.network.image_size) for image in images])
-        return self.predict_prepared(pixels, patients)
+        return self.predict_prepared(prepare_all(images, self.network.image_size), patients)
 
     def predict_prepared(self, pixels: NDArray[np.uint8], patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for images that `pixels.prepare` made, of shape (n, size, size, 3)."""

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _OUTPUTS = ("logits", "embedding", "heatmap")
-_BATCH = 32
+_BATCH = 4
+"""Few enough images for the activations to stay in the processor's cache: 32 at once take a fifth longer."""
+
 _HALF_MINIMUM = 1024
 """Weights of fewer numbers stay float32: they cost little and some carry scales."""
 
@@ -102,12 +104,16 @@ def view_probabilities(
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
     """Probabilities of shape (views, n_rows, 7): those rows of pixels and patients in their first orientations."""
-    batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-    probabilities = [
-        [network(orient(pixels[batch], view), patients[batch]).probabilities for view in range(views)]
-        for batch in progress(batches, desc="Predicting", total=len(batches))
-    ]
-    return np.concatenate(probabilities, axis=1)
+    step = max(1, _BATCH // views)
+    batches = [rows[start : start + step] for start in range(0, len(rows), step)]
+
+    def predicted(batch: NDArray[np.int64]) -> NDArray[np.float32]:
+        images = np.concatenate([orient(pixels[batch], view) for view in range(views)])
+        probabilities = network(images, np.tile(patients[batch], (views, 1))).probabilities
+        return probabilities.reshape(views, len(batch), -1)
+
+    shown = progress(batches, desc="Predicting", total=len(batches))
+    return np.concatenate([predicted(batch) for batch in shown], axis=1)
 
 
 def export(network: keras.Model, path: Path, temperature: float = 1.0) -> None:
