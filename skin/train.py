@@ -41,7 +41,7 @@ from skin.models.calibration import fit_temperature, tempered
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.features import frozen_features
 from skin.models.monitor import Monitor
-from skin.models.objective import AdjustedCrossentropy, build_optimizer
+from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.progress import Progress, silent
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
@@ -197,7 +197,13 @@ def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any
     examples = fit.examples(inputs)
     validation = fit.validation_inputs(inputs)
     optimizer = build_optimizer(fit.config, stage, len(Batches(examples, fit.config, stage.number, 1)))
-    model.compile(optimizer, fit.loss, metrics=["categorical_accuracy"], jit_compile=keras.backend.backend() == "jax")
+    model.compile(
+        optimizer,
+        fit.loss,
+        metrics=["categorical_accuracy"],
+        steps_per_execution=STEPS_A_CALL[stage.number],
+        jit_compile=keras.backend.backend() == "jax",
+    )
     optimizer.build(model.trainable_variables)
     best = _restore(fit.run, stage, model) or _arrays(model.weights)
     fit.monitor.enter(State.TRAINING)

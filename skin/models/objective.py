@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from skin.config import Stage, TrainConfig
 
+STEPS_A_CALL = {1: 16, 2: 1}
+"""Steps of each stage that Keras takes before it comes back to Python: one of the head is over sooner than that."""
+
 
 class AdjustedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits to which an offset per class was added.
