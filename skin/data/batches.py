@@ -41,7 +41,9 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, examples: Examples, config: TrainConfig, stage: int, epoch: int) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        # With one worker TensorFlow tunes the reading, and at the end of an epoch may wait for the tuner: as long again as
+        # the epoch took, at most a minute. With two Keras does without; a step of the head would notice their queues.
+        super().__init__(workers=stage, use_multiprocessing=False, max_queue_size=8)
         self._examples = examples
         self._config = config
         self._seed = (config.seed, stage, epoch)
