@@ -145,7 +145,7 @@ class TrainConfig:
     warmup_epochs: float = _field(0.5, "Warm-up", "Epochs over which the rate rises from zero.", (0, 50))
     optimizer: str = _field("adamw", "Optimizer", "AdamW, or Adam without weight decay.", None, OPTIMIZERS)
     weight_decay: float = _field(0.004, "Weight decay", "Decoupled weight decay of AdamW.", (0, 1))
-    label_smoothing: float = _field(0.1, "Label smoothing", "Share of the target spread over all classes.", (0, 0.5))
+    label_smoothing: float = _field(0.0, "Label smoothing", "Share of the target spread over all classes.", (0, 0.5))
     imbalance: str = _field(
         "logit-adjustment", "Class imbalance", "How the loss answers to rare classes.", None, IMBALANCES
     )
@@ -254,7 +254,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "stage2_learning_rate": 1e-5,
         "schedule": "constant",
         "optimizer": "adam",
-        "label_smoothing": 0.0,
         "imbalance": "balanced",
         "head": "reference",
         "field_dropout": 0.0,

@@ -25,6 +25,17 @@ def test_label_smoothing_spreads_the_target() -> None:
     assert float(loss) == pytest.approx(-(smoothed * log_softmax(LOGITS, axis=1)).sum(axis=1).mean(), rel=1e-5)
 
 
+def test_a_smoothed_label_asks_for_the_same_margin_over_a_rare_class_as_over_a_frequent_one() -> None:
+    shares = np.array([0.03, 0.05, 0.11, 0.01, 0.11, 0.67, 0.02])
+    loss = AdjustedCrossentropy(np.log(shares), 0.1)
+    target = np.eye(7, dtype=np.float32)[[5]]
+    margin = np.log((0.9 + 0.1 * shares[5]) / (0.1 * shares[5]))
+    best = np.where(target == 1, margin, 0).astype(np.float32)
+    for shift in (-0.1, 0.1):
+        for code in range(7):
+            assert loss(target, best) < loss(target, best + shift * np.eye(7, dtype=np.float32)[[code]])
+
+
 def rates(config: TrainConfig, steps: int) -> list[float]:
     stage = config.stages[1]
     schedule = build_optimizer(config, stage, steps)._learning_rate
