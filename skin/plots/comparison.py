@@ -33,8 +33,8 @@ RUN_STYLES: tuple[RunStyle, ...] = (
 )
 
 
-def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]], baseline: str) -> go.Figure:
-    """How far each run differs from the baseline in each metric, in points, with 95% intervals.
+def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> go.Figure:
+    """How far each run differs from the first one in each metric, in points, with 95% intervals.
 
     `differences` maps a run to its differences. A filled mark is a difference whose interval leaves out zero.
     """
@@ -57,9 +57,9 @@ def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]], base
         )
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
     figure.update_layout(
-        title_text=f"Difference from {baseline} with 95% interval", scattermode="group", showlegend=len(differences) > 1
+        title_text="Differences with 95% intervals", scattermode="group", showlegend=len(differences) > 1
     )
-    figure.update_xaxes(title="points", zeroline=False)
+    figure.update_xaxes(title="points, minus those of the first run", zeroline=False)
     figure.update_yaxes(autorange="reversed")
     return legend_below(styled(figure, 360 + 40 * len(differences)), room=80 + 20 * (len(differences) > 1))
 

@@ -79,8 +79,10 @@ def _pair(runs: Mapping[str, Run], name: str) -> list[str]:
 
 
 def _first_pair(runs: Mapping[str, Run]) -> list[str]:
+    """The newest two of the same images; an image-only model is the baseline of what the patient's data add to it."""
     pairs = (_pair(runs, name) for name in runs)
-    return next((pair for pair in pairs if len(pair) == 2), list(runs)[:1])
+    pair = next((pair for pair in pairs if len(pair) == 2), list(runs)[:1])
+    return sorted(pair, key=lambda name: runs[name].config.model) if len(pair) == 2 else pair
 
 
 def _images(run: Run) -> tuple[str, str, int] | None:
@@ -116,7 +118,7 @@ def show_verdict(subjects: Subjects) -> list[Any]:
     verdict = f'<h3>Verdict</h3><ul class="words">{words}</ul>'
     if not comparisons:
         return [verdict, gr.Plot(visible=False), ""]
-    figure = plots.difference_intervals({c.b: c.difference for c in comparisons}, baseline)
+    figure = plots.difference_intervals({c.b: c.difference for c in comparisons})
     return [verdict, gr.Plot(figure, visible=True), _difference_table(subjects, comparisons)]
 
 

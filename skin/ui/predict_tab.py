@@ -1,6 +1,7 @@
 """The Predict tab: what the models say of an image, or of many."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -9,8 +10,10 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
+from skin.errors import UserError
 from skin.explain import EXPLANATIONS
-from skin.patient import Sex, Site
+from skin.patient import Patient, Sex, Site
+from skin.predict import default_run
 from skin.run import Run
 from skin.ui import asking
 from skin.ui.endpoints import BATCH, PREDICTING, Endpoints
@@ -69,9 +72,15 @@ def show_examples(predictors: Predictors, showcase: Showcase, choice: object, nu
 
 
 def _examples(predictors: Predictors, showcase: Showcase, choice: object, number: int) -> Examples:
-    runs = predictors.runs()
-    named = [run for run in runs if run.name == choice]
-    return showcase(next(iter(named or runs), None), number)
+    asked = next((run for run in predictors.runs() if run.name == choice), None)
+    return showcase(asked or _usual(predictors), number)
+
+
+def _usual(predictors: Predictors) -> Run | None:
+    """The run that answers where nothing is known of the patient."""
+    with suppress(UserError):
+        return default_run(predictors.workspace, Patient())
+    return None
 
 
 def point(event: gr.EventData) -> int:

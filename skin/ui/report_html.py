@@ -158,7 +158,7 @@ def rows_table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: s
         for first, *rest in rows
     )
     return (
-        f'<div class="scroll" tabindex="0"><table><caption>{escape(caption)}</caption><thead><tr>{head_cells}</tr></thead>'
+        f'<div class="scroll rows" tabindex="0"><table><caption>{escape(caption)}</caption><thead><tr>{head_cells}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

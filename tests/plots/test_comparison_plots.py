@@ -16,7 +16,7 @@ def epoch(stage: int, number: int, loss: float) -> Epoch:
 def test_a_mark_is_filled_where_the_interval_leaves_out_zero() -> None:
     sure, unsure = Estimate(0.1, 0.05, 0.15), Estimate(0.1, -0.05, 0.25)
     row = dict.fromkeys(METRICS, unsure) | {"accuracy": sure, "ece": Estimate(np.nan, np.nan, np.nan)}
-    trace = plots.difference_intervals({"b": row}, "a").data[0]
+    trace = plots.difference_intervals({"b": row}).data[0]
     assert trace.x[0] == 10
     assert trace.error_x.array[0] == trace.error_x.arrayminus[0] == 5
     assert trace.marker.symbol[:2] == ("circle", "circle-open")
