@@ -59,7 +59,7 @@ def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> g
     figure.update_layout(
         title_text="Differences with 95% intervals", scattermode="group", showlegend=len(differences) > 1
     )
-    figure.update_xaxes(title="points, minus those of the first run", zeroline=False)
+    figure.update_xaxes(title="points over the first run", zeroline=False)
     figure.update_yaxes(autorange="reversed")
     return legend_below(styled(figure, 360 + 40 * len(differences)), room=80 + 20 * (len(differences) > 1))
 
