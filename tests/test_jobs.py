@@ -143,7 +143,7 @@ def test_the_estimate_grows_with_the_work(workspace: Workspace) -> None:
     larger = TrainConfig.from_preset("standard", image_size=320)
     seconds = jobs.estimate_seconds(standard, 7000, workspace)
 
-    assert seconds == pytest.approx(14 * 7000 / (9.4 * (224 / 160) ** 2), rel=0.2)
+    assert seconds == pytest.approx(14 * 7000 / (54 * (224 / 160) ** 2), rel=0.2)
     assert jobs.estimate_seconds(longer, 7000, workspace) > 1.7 * seconds
     assert jobs.estimate_seconds(larger, 7000, workspace) > 3 * seconds
     assert jobs.estimate_seconds(standard, 700, workspace) < 0.2 * seconds

@@ -110,27 +110,27 @@ def _lite0(image_size: int, weights: Any, workspace: Workspace) -> keras.Model:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "efficientnet_lite0": Backbone("EfficientNet-Lite0", _lite0, Scaling((127.0,) * 3, (128.0,) * 3), 9.4),
+    "efficientnet_lite0": Backbone("EfficientNet-Lite0", _lite0, Scaling((127.0,) * 3, (128.0,) * 3), 54.0),
     "resnet50": Backbone(
-        "ResNet50", _from_applications("ResNet50"), Scaling((123.68, 116.779, 103.939), (1.0,) * 3, bgr=True), 2.8
+        "ResNet50", _from_applications("ResNet50"), Scaling((123.68, 116.779, 103.939), (1.0,) * 3, bgr=True), 13.0
     ),
     "efficientnet_v2_b0": Backbone(
         "EfficientNetV2-B0",
         _from_applications("EfficientNetV2B0", include_preprocessing=False),
         Scaling(IMAGENET_MEAN, IMAGENET_STD),
-        7.3,
+        43.0,
     ),
     "convnext_tiny": Backbone(
         "ConvNeXt-Tiny",
         _from_applications("ConvNeXtTiny", include_preprocessing=False),
         Scaling(IMAGENET_MEAN, IMAGENET_STD),
-        2.0,
+        9.0,
     ),
     "mobilenet_v3_large": Backbone(
         "MobileNetV3-Large",
         _from_applications("MobileNetV3Large", include_preprocessing=False),
         Scaling((127.5,) * 3, (127.5,) * 3),
-        17.0,
+        70.0,
     ),
 }
 """The backbones by the name that a configuration uses."""
