@@ -182,7 +182,7 @@ def scaled(image: Any, scaling: Scaling) -> Any:
 
     pixels = ops.cast(image, "float32")
     if len(set(scaling.mean)) == len(set(scaling.std)) == 1 and not scaling.bgr:
-        return (pixels - scaling.mean[0]) / scaling.std[0]  # a third less time in all of ONNX Runtime than by channels
+        return (pixels - scaling.mean[0]) / scaling.std[0]  # by channels, ONNX Runtime takes a third longer in all
     channels = ops.split(pixels, 3, axis=-1)
     # Plain numbers channel by channel, because the ONNX export loses captured constant tensors.
     shifted = [(x - mean) / std for x, mean, std in zip(channels, scaling.mean, scaling.std, strict=True)]

@@ -81,8 +81,8 @@ def _pair(runs: Mapping[str, Run], name: str) -> list[str]:
 def _first_pair(runs: Mapping[str, Run]) -> list[str]:
     """The newest two of the same images; an image-only model is the baseline of what the patient's data add to it."""
     pairs = (_pair(runs, name) for name in runs)
-    pair = next((pair for pair in pairs if len(pair) == 2), list(runs)[:1])
-    return sorted(pair, key=lambda name: runs[name].config.model) if len(pair) == 2 else pair
+    pair = next((pair for pair in pairs if len(pair) == 2), None)
+    return sorted(pair, key=lambda name: runs[name].config.model) if pair else list(runs)[:1]
 
 
 def _images(run: Run) -> tuple[str, str, int] | None:
