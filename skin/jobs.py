@@ -1,7 +1,7 @@
 """Training processes: started apart from whoever asked, waiting for their turn, found again by their run folders.
 
-A process is known by its pid and start time in the run's status. There is no other record, so that the app and the
-command line see the same runs, and a run outlives both.
+A process is known by its pid and start time in the run's status, its turn by when the run was queued. There is no other
+record, so that the app and the command line see the same runs, and a run outlives both.
 """
 
 import os
@@ -63,7 +63,7 @@ def resume(workspace: Workspace, run: Run) -> None:
         raise UserError(f"{run.name} is finished: start a new run to train longer.")
     if status.is_running:
         raise UserError(f"{run.name} is {status.state} already.")
-    run.update_status(state=State.QUEUED, message="", pid=None, pid_started=None)
+    run.update_status(state=State.QUEUED, message="", queued=time.time(), pid=None, pid_started=None)
     _launch(workspace, run)
 
 
@@ -81,13 +81,17 @@ def _launch(workspace: Workspace, run: Run) -> None:
 def claim(run: Run, pid: int | None = None) -> None:
     """Record in the run's status that process `pid`, or this one, trains it.
 
+    A run that is queued keeps its place; any other queues behind those that wait.
+
     Raises UserError when another living process does.
     """
     pid = pid or os.getpid()
     status = run.status()
     if status.is_running and status.pid != pid:
         raise UserError(f"{run.name} is {status.state} already, in process {status.pid}.")
-    run.update_status(state=State.QUEUED, message="", pid=pid, pid_started=psutil.Process(pid).create_time())
+    queued = status.queued if status.state is State.QUEUED else time.time()
+    started = psutil.Process(pid).create_time()
+    run.update_status(state=State.QUEUED, message="", queued=queued, pid=pid, pid_started=started)
 
 
 def stop(run: Run) -> None:
@@ -123,7 +127,7 @@ def runs_ahead(run: Run, workspace: Workspace) -> list[Run]:
     """The living runs that train, or were queued before this one, in their order."""
     own = run.status()
     others = [(status, other) for other, status in living_runs(workspace) if other != run]
-    return [other for status, other in others if status.state is not State.QUEUED or _turn(status) < _turn(own)]
+    return [other for status, other in others if status.state is not State.QUEUED or status.queued < own.queued]
 
 
 def living_runs(workspace: Workspace) -> list[tuple[Run, Status]]:
@@ -134,12 +138,7 @@ def living_runs(workspace: Workspace) -> list[tuple[Run, Status]]:
             status = run.status()
             if status.is_running:
                 living.append((run, status))
-    return sorted(living, key=lambda pair: _turn(pair[1]))
-
-
-def _turn(status: Status) -> tuple[float, float]:
-    """A resumed run queues anew, so what counts is when its process started, then when the run was made."""
-    return status.pid_started or 0.0, status.created
+    return sorted(living, key=lambda pair: pair[1].queued)
 
 
 STARTUP_SECONDS = 40.0

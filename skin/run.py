@@ -65,6 +65,7 @@ class Status:
     state: State = State.QUEUED
     message: str = ""
     created: float = 0.0
+    queued: float = 0.0
     pid: int | None = None
     pid_started: float | None = None
     stage: int | None = None
@@ -129,7 +130,8 @@ class Run:
         partial.mkdir(parents=True)
         new = cls(partial)
         new.config_path.write_text(config.to_json())
-        new.write_status(Status(created=time.time(), heartbeat=time.time()))
+        now = time.time()
+        new.write_status(Status(created=now, queued=now, heartbeat=now))
         try:
             partial.rename(run.folder)
         except OSError as error:

@@ -66,6 +66,17 @@ def test_a_resumed_run_queues_behind_those_that_wait_already(workspace: Workspac
         jobs.stop(third)
 
 
+def test_a_turn_does_not_depend_on_the_start_times_of_processes(workspace: Workspace) -> None:
+    """The system derives them from a boot time in whole seconds, so two readers may differ by one."""
+    first, second = Run.create(workspace, "first", CONFIG), Run.create(workspace, "second", CONFIG)
+    for run in (first, second):
+        jobs.claim(run)
+    first.update_status(pid_started=(second.status().pid_started or 0) + 1)
+
+    assert jobs.runs_ahead(second, workspace) == [first]
+    assert jobs.runs_ahead(first, workspace) == []
+
+
 def test_the_turn_comes_when_nobody_is_ahead(workspace: Workspace) -> None:
     run = Run.create(workspace, "only", CONFIG)
     jobs.claim(run)
