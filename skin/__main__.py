@@ -25,7 +25,7 @@ from skin.lesion import CODES
 from skin.metrics import METRICS
 from skin.models.backbones import find_backbone
 from skin.patient import Patient
-from skin.predict import Prediction, Predictor, default_run
+from skin.predict import Predictor, default_run
 from skin.progress import console
 from skin.report import Report, choose_thresholds, load_predictions, load_report
 from skin.report import evaluate as evaluate_predictions
@@ -329,39 +329,25 @@ def predict(
     patient = Patient.parse(age, sex, site)
     workspace = Workspace.locate(home)
     predictor = Predictor(runs.get(workspace, run) if run else default_run(workspace, patient))
-    facts = [_prediction_facts(path, predictor.run, predictor.predict(path, patient)) for path in images]
+    predictions = [(str(path), predictor.predict(path, patient)) for path in images]
     if as_json:
-        _print_json(facts)
+        _print_json([{"image": path, **predictor.record(prediction)} for path, prediction in predictions])
         return
     _print_table(
         ["image", "diagnosis", "probability", "90% set", "malignancy", "risk"],
         [
             [
-                row["image"],
-                row["name"],
-                f"{row['probabilities'][row['diagnosis']]:.2f}",
-                ", ".join(row["prediction_set"]),
-                row["malignancy"],
-                row["risk"],
+                path,
+                prediction.diagnosis.name,
+                f"{prediction.probabilities[prediction.diagnosis.code]:.2f}",
+                ", ".join(prediction.prediction_set),
+                prediction.malignancy,
+                prediction.risk,
             ]
-            for row in facts
+            for path, prediction in predictions
         ],
     )
     print(f"Model: {predictor.run.name}. For research and education, never for diagnosis.")
-
-
-def _prediction_facts(path: Path, run: Run, prediction: Prediction) -> dict[str, Any]:
-    return {
-        "image": str(path),
-        "run": run.name,
-        "diagnosis": prediction.diagnosis.code,
-        "name": prediction.diagnosis.name,
-        "probabilities": prediction.probabilities,
-        "prediction_set": prediction.prediction_set,
-        "malignant_probability": prediction.malignant_probability,
-        "malignancy": prediction.malignancy,
-        "risk": prediction.risk,
-    }
 
 
 @_command

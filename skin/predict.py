@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,20 @@ from skin import run as runs
 from skin.data.datasets import Dataset
 from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_all
 from skin.errors import UserError
-from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk
+from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
 from skin.models.onnx import OnnxNetwork, view_probabilities
 from skin.patient import Patient, encode
 from skin.progress import Progress, silent
 from skin.report import Predictions, choose_thresholds, load_predictions
 from skin.run import Run
 from skin.workspace import Workspace
+
+ADVICE = {
+    Risk.HIGH: "This looks most like a cancer of the skin: show it to a dermatologist soon.",
+    Risk.MODERATE: "This looks most like something that can become a cancer: show it to a dermatologist.",
+    Risk.LOW: "This looks most like something harmless: show it to a doctor all the same if it is new, changes, itches "
+    "or bleeds, or if it worries you.",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,38 @@ class Prediction:
         """Probability of melanoma or basal cell carcinoma."""
         return sum(self.probabilities[CODES[index]] for index in MALIGNANT)
 
+    @property
+    def advice(self) -> str:
+        """What to do, in a sentence; what is probably harmless but possibly not is shown to a doctor, too."""
+        if not self.doubts:
+            return ADVICE[self.risk]
+        return (
+            f"This looks most like something harmless, but {' or '.join(self.doubts)} cannot be ruled out: "
+            "show it to a dermatologist."
+        )
+
+    @property
+    def doubts(self) -> list[str]:
+        """The malignant diagnoses that cannot be ruled out where the most probable one is harmless."""
+        if self.risk is not Risk.LOW:
+            return []
+        left = [diagnosis(code) for code in self.prediction_set]
+        return [known.name.lower() for known in left if known.malignancy is Malignancy.MALIGNANT]
+
+
+class Record(TypedDict):
+    """A prediction as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out."""
+
+    model: str
+    diagnosis: str
+    name: str
+    probabilities: dict[str, float]
+    prediction_set: list[str]
+    malignant_probability: float
+    malignancy: str
+    risk: str
+    advice: str
+
 
 class Predictor:
     """A finished run, ready to predict. May be called from several threads.
@@ -75,6 +115,20 @@ class Predictor:
         self.network = OnnxNetwork(run.onnx_path)
         self._views = run.config.views
         self._thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
+
+    def record(self, prediction: Prediction) -> Record:
+        """One of this model's predictions as plain data."""
+        return Record(
+            model=self.run.name,
+            diagnosis=prediction.diagnosis.code,
+            name=prediction.diagnosis.name,
+            probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},
+            prediction_set=list(prediction.prediction_set),
+            malignant_probability=round(prediction.malignant_probability, 6),
+            malignancy=str(prediction.malignancy),
+            risk=str(prediction.risk),
+            advice=prediction.advice,
+        )
 
     @property
     def takes_patient(self) -> bool:

@@ -54,6 +54,21 @@ def test_risk_and_malignant_probability_follow_from_the_diagnoses() -> None:
     assert melanoma.malignant_probability == pytest.approx(0.6)
 
 
+def of_shares(prediction_set: tuple[str, ...], **shares: float) -> Prediction:
+    return Prediction({code: shares.get(code, 0.0) for code in CODES}, prediction_set)
+
+
+def test_advice_is_given_by_the_risk() -> None:
+    assert "dermatologist soon" in of_shares(("mel",), mel=1).advice
+    assert "can become a cancer" in of_shares(("akiec",), akiec=1).advice
+    assert "show it to a doctor all the same" in of_shares(("nv",), nv=1).advice
+
+
+def test_something_harmless_is_not_called_so_where_a_cancer_cannot_be_ruled_out() -> None:
+    said = of_shares(("nv", "mel", "bcc"), nv=0.8, mel=0.1, bcc=0.1).advice
+    assert "melanoma or basal cell carcinoma cannot be ruled out: show it to a dermatologist" in said
+
+
 def test_prediction_meets_the_same_tensors_as_evaluation_did(
     predictor: Predictor, demo: Dataset, shared_workspace: Workspace
 ) -> None:

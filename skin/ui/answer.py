@@ -2,69 +2,12 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import TypedDict
 
-from skin.lesion import TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
+from skin.lesion import TAXONOMY, Diagnosis, diagnosis
 from skin.patient import Patient, Sex, Site
 from skin.plots.style import DIAGNOSIS_COLOURS
 from skin.predict import Prediction, Predictor
-from skin.run import Run
 from skin.ui.predictors import KINDS
-
-ADVICE = {
-    Risk.HIGH: "This looks most like a cancer of the skin: show it to a dermatologist soon.",
-    Risk.MODERATE: "This looks most like something that can become a cancer: show it to a dermatologist.",
-    Risk.LOW: "This looks most like something harmless: show it to a doctor all the same if it is new, changes, itches "
-    "or bleeds, or if it worries you.",
-}
-
-
-def advice(prediction: Prediction) -> str:
-    """What to do, in a sentence; what is probably harmless but possibly not is shown to a doctor, too."""
-    doubts = _doubts(prediction)
-    if doubts:
-        return (
-            f"This looks most like something harmless, but {_listed(doubts, 'or')} cannot be ruled out: "
-            "show it to a dermatologist."
-        )
-    return ADVICE[prediction.risk]
-
-
-class Record(TypedDict):
-    """An answer as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out."""
-
-    model: str
-    diagnosis: str
-    name: str
-    probabilities: dict[str, float]
-    prediction_set: list[str]
-    malignant_probability: float
-    malignancy: str
-    risk: str
-    advice: str
-
-
-def record(run: Run, prediction: Prediction) -> Record:
-    """The run's prediction as plain data."""
-    return Record(
-        model=run.name,
-        diagnosis=prediction.diagnosis.code,
-        name=prediction.diagnosis.name,
-        probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},
-        prediction_set=list(prediction.prediction_set),
-        malignant_probability=round(prediction.malignant_probability, 6),
-        malignancy=str(prediction.malignancy),
-        risk=str(prediction.risk),
-        advice=advice(prediction),
-    )
-
-
-def _doubts(prediction: Prediction) -> list[str]:
-    """The malignant diagnoses that cannot be ruled out where the most probable one is harmless."""
-    if prediction.risk is not Risk.LOW:
-        return []
-    left = [diagnosis(code) for code in prediction.prediction_set]
-    return [known.name.lower() for known in left if known.malignancy is Malignancy.MALIGNANT]
 
 
 def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure: str) -> str:
@@ -80,10 +23,10 @@ def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure:
 
 
 def _risk(prediction: Prediction) -> str:
-    doubtful = " doubtful" if _doubts(prediction) else ""
+    doubtful = " doubtful" if prediction.doubts else ""
     return (
         f'<p class="risk {prediction.risk}{doubtful}"><strong>{str(prediction.risk).capitalize()} risk</strong> '
-        f"{escape(advice(prediction))}</p>"
+        f"{escape(prediction.advice)}</p>"
     )
 
 
@@ -122,7 +65,7 @@ def _uncertainty(prediction: Prediction) -> str:
     elif len(names) == 1:
         said = f"<strong>Rather certain:</strong> only {escape(names[0])} is left."
     else:
-        said = f"<strong>Uncertain between {len(names)}:</strong> {escape(_listed(names, 'and'))} are left (in bold)."
+        said = f"<strong>Uncertain between {len(names)}:</strong> {escape(_listed(names))} are left (in bold)."
     return (
         f'<div class="set"><p>{said} For 9 in 10 images of each diagnosis, if they are like those the model learned '
         "from, the true one is among what is left.</p>"
@@ -156,8 +99,8 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def _listed(names: Sequence[str], last: str) -> str:
-    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def taxonomy() -> str:

@@ -14,7 +14,6 @@ from skin.lesion import CODES
 from skin.patient import Patient
 from skin.prediction_table import IDS
 from skin.progress import Progress, silent
-from skin.ui.answer import record
 from skin.ui.predictors import Predictors
 from skin.ui.uploads import Upload
 
@@ -108,7 +107,7 @@ def _rows(predictors: Predictors, file: Upload, patient: Patient, choice: object
     try:
         picture = pixels.decode(file.content)
         for predictor in predictors.choose(choice, patient):
-            yield told | record(predictor.run, predictor.predict(picture, patient))
+            yield told | predictor.record(predictor.predict(picture, patient))
     except UserError as error:
         yield told | {"error": str(error)}
 

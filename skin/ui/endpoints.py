@@ -8,8 +8,8 @@ from gradio.events import api
 
 from skin.errors import UsageError
 from skin.patient import Patient, Sex, Site
+from skin.predict import Record
 from skin.ui import batch, uploads
-from skin.ui.answer import Record, record
 from skin.ui.batch import Row
 from skin.ui.page import spoken
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
@@ -52,7 +52,7 @@ class Endpoints:
             raise UsageError("One call asks one model: call once for each of them.")
         patient = Patient.parse(age, sex, site)
         (predictor,) = self.predictors.choose(model, patient)
-        return record(predictor.run, predictor.predict(upload.content, patient))
+        return predictor.record(predictor.predict(upload.content, patient))
 
     def predict_batch(
         self, images: list[gr.FileData], patients: gr.FileData | None = None, model: str = AUTOMATIC
