@@ -1,7 +1,5 @@
 """Predictions as a table that people exchange: written as CSV, and read from a CSV that was made elsewhere."""
 
-import io
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,6 +7,7 @@ from numpy.typing import NDArray
 from skin.errors import UserError
 from skin.lesion import CODES, TAXONOMY
 from skin.report import Predictions
+from skin.table import read_table
 
 IDS = ("image_id", "image", "isic_id", "id")
 TRUTHS = ("truth", "dx", "diagnosis", "label")
@@ -62,17 +61,14 @@ def from_csv(content: bytes) -> Predictions:
 
 def _read(content: bytes) -> pd.DataFrame:
     try:
-        text = content.decode("utf-8-sig")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
-        table: pd.DataFrame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, index_col=False).fillna("")
+        columns, rows = read_table(content.decode("utf-8-sig"))
     except ValueError as error:
         raise UserError(f"The file is no table of comma-separated values: it needs {FORMAT}.") from error
-    if table.empty:
+    if not rows:
         raise UserError("The table has no rows: give a row an image.")
-    if len(table) > MAX_ROWS:
-        raise UserError(f"The table has {len(table):,} rows: give at most {MAX_ROWS:,}.")
-    table.columns = table.columns.str.strip().str.lower()
-    return table.loc[:, ~table.columns.duplicated()].apply(lambda column: column.str.strip())
+    if len(rows) > MAX_ROWS:
+        raise UserError(f"The table has {len(rows):,} rows: give at most {MAX_ROWS:,}.")
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:

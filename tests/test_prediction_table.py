@@ -56,7 +56,7 @@ HEADER = ",".join(CODES)
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "no table"),
+        (b"", "no rows"),
         (b"\xff\xd8\xff\xe0 a photo", "no table"),
         (b"truth,predicted\n", "no rows"),
         (b"truth,predicted\n" + 30_001 * b"nv,nv\n", "30,001 rows: give at most 30,000"),

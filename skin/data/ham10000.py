@@ -4,7 +4,6 @@ Tschandl, Rosendahl & Kittler, Sci. Data 5, 180161 (2018), doi:10.1038/sdata.201
 """
 
 import contextlib
-import csv
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from skin.lesion import CODES, LesionImage
 from skin.patient import Patient, Sex, Site
 from skin.progress import Progress, silent
 from skin.run import write_atomically
+from skin.table import Row, read_table
 from skin.workspace import Workspace
 
 KAGGLE = "kmader/skin-cancer-mnist-ham10000/versions/2"
@@ -34,8 +34,6 @@ FOLDERS = ("ham10000_images_part_1", "ham10000_images_part_2", "images")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 VOCABULARIES: dict[str, frozenset[str]] = {"sex": frozenset(Sex), "localization": frozenset(Site)}
 PATIENT = ("age", *VOCABULARIES)
-
-Row = dict[str, str]
 
 _CHECK = 1
 """Version of the rules by which an image counts as readable."""
@@ -67,8 +65,8 @@ def read(folder: Path, workspace: Workspace, progress: Progress = silent) -> Con
     metadata, sources = _file(entries, METADATA), _file(entries, SOURCES)
     if metadata is None:
         raise UserError(f"{folder} holds no HAM10000_metadata.csv: give the folder that does.")
-    rows = _table(metadata, REQUIRED)
-    archives = {row["image_id"]: row["dataset"] for row in _table(sources, ("image_id", "dataset"))} if sources else {}
+    rows = _rows(metadata, REQUIRED)
+    archives = {row["image_id"]: row["dataset"] for row in _rows(sources, ("image_id", "dataset"))} if sources else {}
     images, dropped = _usable(rows, _image_files(folder, entries), archives)
     unreadable = _unreadable(images, workspace, progress)
     dropped += [Dropped(image_id, f"unreadable image: {reason}") for image_id, reason in unreadable.items()]
@@ -148,20 +146,15 @@ def _file(entries: Sequence[Path], names: Sequence[str]) -> Path | None:
     return next((files[name] for name in names if name in files), None)
 
 
-def _table(path: Path, required: Sequence[str]) -> list[Row]:
-    """The rows by their columns in lower case; commas, semicolons or tabs may stand between the fields."""
+def _rows(path: Path, required: Sequence[str]) -> list[Row]:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            header = file.readline()
-            separator = max(",;\t", key=header.count)
-            columns = [column.strip().lower() for column in next(csv.reader([header], delimiter=separator), [])]
-            table = list(csv.DictReader(file, columns, restval="", delimiter=separator, strict=True))
-    except (OSError, csv.Error) as error:
+        table = read_table(path.read_text(encoding="utf-8-sig", errors="replace"))
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a table ({error}): choose another folder.") from error
-    missing = [column for column in required if column not in columns]
+    missing = [column for column in required if column not in table.columns]
     if missing:
         raise UserError(f"{path} has no column {', '.join(missing)}: it must have {', '.join(required)}.")
-    return [{column: row[column].strip() for column in columns} for row in table]
+    return table.rows
 
 
 def _remarks(rows: Sequence[Row]) -> tuple[str, ...]:

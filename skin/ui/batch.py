@@ -1,7 +1,5 @@
 """Many images at once, with what a table says of their patients: a row of answers an image."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -14,6 +12,7 @@ from skin.lesion import CODES
 from skin.patient import Patient
 from skin.prediction_table import IDS
 from skin.progress import Progress, silent
+from skin.table import read_table
 from skin.ui.predictors import Predictors
 from skin.ui.uploads import Upload
 
@@ -46,7 +45,10 @@ def read_patients(upload: Upload | None) -> Patients:
     """
     if upload is None:
         return {}
-    columns, rows = _table(upload)
+    try:
+        columns, rows = read_table(upload.content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise UserError(f"{upload.name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
     ids = next((name for name in IDS if name in columns), None)
     fields = {field: next((name for name in names if name in columns), None) for field, names in FIELDS.items()}
     if ids is None or not any(fields.values()):
@@ -55,19 +57,6 @@ def read_patients(upload: Upload | None) -> Patients:
         row[ids].lower(): _patient(number, {field: row[name] for field, name in fields.items() if name})
         for number, row in enumerate(rows, start=1)
     }
-
-
-def _table(upload: Upload) -> tuple[list[str], list[dict[str, str]]]:
-    """The names of the columns in lower case, and the rows."""
-    try:
-        lines = io.StringIO(upload.content.decode("utf-8-sig"), newline="")
-        header = lines.readline()
-        separator = max(",;\t", key=header.count)
-        columns = [column.strip().lower() for column in next(csv.reader([header], delimiter=separator), [])]
-        rows = list(csv.DictReader(lines, columns, restval="", delimiter=separator, strict=True))
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{upload.name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
-    return columns, [{column: row[column].strip() for column in columns} for row in rows]
 
 
 def _patient(number: int, fields: Mapping[str, str]) -> Patient:

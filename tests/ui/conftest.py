@@ -1,7 +1,7 @@
 """Runs with reports, made without training: what the pages show is what is written here."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from skin.lesion import CODES
 from skin.predict import SHIPPED
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
+from skin.ui import shell
 from skin.workspace import Workspace
 
 AddRun = Callable[..., Run]
@@ -74,6 +75,17 @@ def two_models(bare: Workspace) -> Workspace:
         )
         run.update_status(state=State.FINISHED)
     return bare
+
+
+@pytest.fixture
+def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the whole app, in which two models can predict and nothing can be trained."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    access = shell.access(True, False, {})
+    blocks = shell.build(two_models, access.read_only)
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+    yield address
+    blocks.close(verbose=False)
 
 
 Send = Callable[..., dict[str, str]]

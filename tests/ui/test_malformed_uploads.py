@@ -5,7 +5,7 @@ import itertools
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from skin.lesion import CODES
-from skin.ui import shell
-from skin.workspace import Workspace
 
 N_CLIENTS = 4
 """They call at once; one client alone does not bear several threads."""
@@ -121,16 +119,6 @@ def table(rng: np.random.Generator) -> bytes:
         [str(value) for value in rng.choice(values, int(rng.integers(0, 7)))] for _ in range(int(rng.integers(0, 5)))
     ]
     return "\n".join(str(rng.choice([",", ";"])).join(row) for row in [header, *rows]).encode()
-
-
-@pytest.fixture
-def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    access = shell.access(True, False, {})
-    blocks = shell.build(two_models, access.read_only)
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
-    yield address
-    blocks.close(verbose=False)
 
 
 class Caller:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from skin.lesion import CODES, TAXONOMY
 from skin.patient import Patient, Sex, Site
 from skin.predict import Prediction
 from skin.run import Run
-from skin.ui import answer, asking, examples, predict_tab, shell
+from skin.ui import answer, asking, examples, predict_tab
 from skin.ui.examples import Examples
 from skin.ui.overlay import overlay
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
@@ -269,16 +269,6 @@ def test_a_batch_gives_a_table_a_file_and_a_summary(two_models: Workspace, send:
 
 
 # The API, through the whole app
-
-
-@pytest.fixture
-def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    access = shell.access(True, False, {})
-    blocks = shell.build(two_models, access.read_only)
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
-    yield address
-    blocks.close(verbose=False)
 
 
 def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+import pytest
+
+from skin.table import read_table
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_separators_and_line_ends_do_not_matter(separator: str, end: str) -> None:
+    text = f"Image ,AGE{end}a.jpg, 45{end}{end}b.jpg,{end}".replace(",", separator)
+    assert read_table(text) == (["image", "age"], [{"image": "a.jpg", "age": "45"}, {"image": "b.jpg", "age": ""}])
+
+
+def test_quoted_fields_may_hold_separators_and_line_ends() -> None:
+    assert read_table('id,note\n1,"a, ""b""\nc"\n').rows == [{"id": "1", "note": 'a, "b"\nc'}]
+
+
+def test_short_rows_are_filled_and_long_ones_cut() -> None:
+    assert read_table("a,b\n1\n1,2,3\n").rows == [{"a": "1", "b": ""}, {"a": "1", "b": "2"}]
+
+
+def test_of_two_columns_of_one_name_the_first_counts() -> None:
+    assert read_table("dx,DX\nmel,nv\n") == (["dx"], [{"dx": "mel"}])
+
+
+def test_nothing_is_an_empty_table() -> None:
+    assert read_table("") == ([], [])
+
+
+@pytest.mark.parametrize("text", ['a,b\n"1,2\n', 'a,b\n"1"x,2\n'])
+def test_what_is_no_table_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|end of data"):
+        read_table(text)
