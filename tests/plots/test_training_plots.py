@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from skin.plots.training import MAX_POINTS, history_figure
@@ -43,16 +41,6 @@ def test_a_long_history_is_thinned_but_keeps_its_ends_and_its_best() -> None:
 
     assert len(x) <= MAX_POINTS
     assert {1, 999, 1000} <= set(x)
-
-
-def test_a_thousand_epochs_are_drawn_in_time() -> None:
-    epochs = history(700, 300)
-    history_figure(epochs)  # the first figure loads plotly's validators
-
-    started = time.perf_counter()
-    history_figure(epochs).to_json()
-
-    assert time.perf_counter() - started < 0.3
 
 
 def test_no_history_is_an_empty_figure() -> None:
