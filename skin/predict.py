@@ -88,7 +88,7 @@ class Prediction:
 class Record(TypedDict):
     """A prediction as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out."""
 
-    model: str
+    run: str
     diagnosis: str
     name: str
     probabilities: dict[str, float]
@@ -119,7 +119,7 @@ class Predictor:
     def record(self, prediction: Prediction) -> Record:
         """One of this model's predictions as plain data."""
         return Record(
-            model=self.run.name,
+            run=self.run.name,
             diagnosis=prediction.diagnosis.code,
             name=prediction.diagnosis.name,
             probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},

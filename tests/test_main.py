@@ -106,7 +106,7 @@ def test_predict_gives_probabilities_of_all_diagnoses(
     path = str(demo.images[0].path)
     (prediction,) = facts(shared_workspace, "predict", path, "--age", "60", "--run", trained_run.name)
     assert prediction["image"] == path
-    assert prediction["model"] == trained_run.name
+    assert prediction["run"] == trained_run.name
     assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert prediction["diagnosis"] == max(prediction["probabilities"], key=prediction["probabilities"].get)
     assert {"malignancy", "risk", "advice"} <= set(prediction)

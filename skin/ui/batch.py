@@ -22,7 +22,7 @@ FIELDS = {"age": ("age",), "sex": ("sex",), "site": ("site", "localization")}
 COLUMNS = [
     "image",
     *FIELDS,
-    "model",
+    "run",
     "diagnosis",
     "name",
     "malignant_probability",
@@ -119,7 +119,7 @@ def to_html(rows: Iterable[Row]) -> str:
             "Age": "" if row["age"] is None else f"{row['age']:g}",
             "Sex": row["sex"],
             "Site": row["site"],
-            "Model": row.get("model", ""),
+            "Model": row.get("run", ""),
         }
         for row in rows
     )

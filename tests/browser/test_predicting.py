@@ -105,5 +105,5 @@ def test_a_zip_with_a_table_becomes_a_table_and_a_file(visit: Visit, demo: Datas
     with download.value.path().open() as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [*(image.path.name for image in demo.images[:3]), "notes.txt"]
-    assert (rows[0]["age"], rows[0]["sex"], rows[0]["model"]) == ("70.0", "female", "trained")
+    assert (rows[0]["age"], rows[0]["sex"], rows[0]["run"]) == ("70.0", "female", "trained")
     assert rows[3]["error"]

@@ -92,8 +92,8 @@ def test_the_full_path_goes_before_the_name() -> None:
 def test_a_row_an_image_with_the_model_that_fits_what_is_known(two_models: Workspace) -> None:
     files = [photograph("red.png", "red"), photograph("blue.png", "blue")]
     red, blue = batch.predict_all(Predictors(two_models), files, {"blue.png": Patient(90)}, AUTOMATIC)
-    assert (red["image"], red["model"], red["diagnosis"]) == ("red.png", "ham10000-image", "mel")
-    assert (blue["image"], blue["model"], blue["age"]) == ("blue.png", "ham10000-multimodal", 90)
+    assert (red["image"], red["run"], red["diagnosis"]) == ("red.png", "ham10000-image", "mel")
+    assert (blue["image"], blue["run"], blue["age"]) == ("blue.png", "ham10000-multimodal", 90)
     assert blue["malignant_probability"] > 0.2
 
 
@@ -110,7 +110,7 @@ def test_a_batch_says_the_same_as_one_image_alone(two_models: Workspace) -> None
 
 def test_both_models_give_two_rows(two_models: Workspace) -> None:
     rows = batch.predict_all(Predictors(two_models), [photograph("a.png", "red")], {}, BOTH)
-    assert [row["model"] for row in rows] == ["ham10000-image", "ham10000-multimodal"]
+    assert [row["run"] for row in rows] == ["ham10000-image", "ham10000-multimodal"]
 
 
 def test_what_cannot_be_read_has_its_error_and_the_rest_goes_on(two_models: Workspace) -> None:

@@ -265,7 +265,7 @@ def test_a_batch_gives_a_table_a_file_and_a_summary(two_models: Workspace, send:
     said, download = asking.answer_many(Predictors(two_models), files, csv, AUTOMATIC)
     assert "1 answer. 1 file could not be read" in said
     assert "<td>Melanoma</td>" in said
-    assert Path(download.value["path"]).read_text().startswith("image,age,sex,site,model,diagnosis")
+    assert Path(download.value["path"]).read_text().startswith("image,age,sex,site,run,diagnosis")
 
 
 # The API, through the whole app
@@ -285,10 +285,10 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
     assert parameters["age"]["parameter_default"] is None
 
     found = client.predict(handle_file(str(red)), api_name="/predict")
-    assert (found["model"], found["diagnosis"], found["risk"]) == ("ham10000-image", "mel", "high")
+    assert (found["run"], found["diagnosis"], found["risk"]) == ("ham10000-image", "mel", "high")
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     told = client.predict(handle_file(str(red)), age=90, sex="female", site="back", api_name="/predict")
-    assert told["model"] == "ham10000-multimodal"
+    assert told["run"] == "ham10000-multimodal"
 
     rows = client.predict([handle_file(str(red)), handle_file(str(bad))], api_name="/predict_batch")
     assert (rows[0]["image"], rows[0]["diagnosis"]) == ("red.png", "mel")
