@@ -16,7 +16,7 @@ from skin.errors import UsageError, UserError
 MODELS = ("image", "multimodal")
 SPLITS = ("by-lesion", "by-image")
 OPTIMIZERS = ("adamw", "adam")
-IMBALANCES = ("none", "square-root", "balanced", "logit-adjustment")
+IMBALANCES = ("none", "square-root", "balanced", "logit-adjustment", "post-hoc-adjustment")
 HEADS = ("fair", "reference")
 SCALINGS = ("pretrained", "unit")
 SCHEDULES = ("cosine", "constant")
@@ -147,7 +147,11 @@ class TrainConfig:
     weight_decay: float = _field(0.004, "Weight decay", "Decoupled weight decay of AdamW.", (0, 1))
     label_smoothing: float = _field(0.0, "Label smoothing", "Share of the target spread over all classes.", (0, 0.5))
     imbalance: str = _field(
-        "logit-adjustment", "Class imbalance", "How the loss answers to rare classes.", None, IMBALANCES
+        "logit-adjustment",
+        "Class imbalance",
+        "The answer to rare classes: weights in the loss, or logits adjusted in the loss or after training.",
+        None,
+        IMBALANCES,
     )
     imbalance_strength: float = _field(
         0.5, "Imbalance strength", "Factor on the log prior of logit adjustment (1 is the full correction).", (0, 2)

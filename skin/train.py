@@ -133,8 +133,13 @@ class Fit:
     @cached_property
     def loss(self) -> keras.losses.Loss:
         """Cross-entropy, adjusted to the training part's class shares where so configured."""
-        strength = self.config.imbalance_strength if self.config.imbalance == "logit-adjustment" else 0.0
-        return AdjustedCrossentropy(strength * np.log(self._shares), self.config.label_smoothing)
+        offsets = self.offsets if self.config.imbalance == "logit-adjustment" else np.zeros(len(CODES))
+        return AdjustedCrossentropy(offsets, self.config.label_smoothing)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.float64]:
+        """What the training part's class shares add to the logits of shape (7,), to the configured strength."""
+        return self.config.imbalance_strength * np.log(self._shares)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -312,9 +317,17 @@ def _restore(run: Run, stage: Stage, model: keras.Model) -> list[NDArray[Any]] |
     return group("best")
 
 
+def _adjust(fit: Fit) -> None:
+    """Take the class shares out of a network that learned them: logit adjustment, Menon et al. 2021, equation 9."""
+    if fit.config.imbalance == "post-hoc-adjustment":
+        bias = fit.classifier.head.get_layer("logits").bias
+        bias.assign(keras.ops.convert_to_numpy(bias) - fit.offsets)
+
+
 def _finish(fit: Fit) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
     run, material = fit.run, fit.material
+    _adjust(fit)
     runs.replace_file(run.weights_path, fit.classifier.network.save_weights)
     network = _inference_network(fit)
     predict = partial(onnx.view_probabilities, network, material.pixels, material.patients, views=fit.config.views)

@@ -17,6 +17,7 @@ from skin.config import TrainConfig
 from skin.data import splits
 from skin.data.datasets import Dataset
 from skin.errors import UserError
+from skin.lesion import CODES
 from skin.predict import Predictor
 from skin.report import load_predictions, load_report
 from skin.run import Epoch, Run, State, best_epoch
@@ -134,6 +135,25 @@ def test_a_run_whose_images_are_gone_fails_with_a_sentence(workspace: Workspace,
         train(run, workspace)
     assert run.status().state is State.FAILED
     assert "GONE_1" in run.status().message
+
+
+def test_post_hoc_adjustment_takes_the_class_shares_out_of_the_same_network(
+    shared_workspace: Workspace, demo: Dataset
+) -> None:
+    settings = {**SMALL, "stage2_epochs": 0, "calibrate": False, "imbalance_strength": 0.5}
+    log_probabilities = []
+    for imbalance in ("none", "post-hoc-adjustment"):
+        config = TrainConfig.from_preset("demo", dataset=demo.name, **{**settings, "imbalance": imbalance})
+        run = Run.create(shared_workspace, imbalance, config)
+        train(run, shared_workspace)
+        log_probabilities.append(np.log(load_predictions(run.predictions_path)["test"].probabilities))
+
+    ratio = log_probabilities[0] - log_probabilities[1]
+    train_part = set(splits.Split.load(run.split_path).train)
+    diagnoses = [image.diagnosis for image in demo.images if image.image_id in train_part]
+    counts = np.array([diagnoses.count(code) for code in CODES])
+    expected = np.tile(0.5 * np.log(counts / counts[0]), (len(ratio), 1))
+    np.testing.assert_allclose(ratio - ratio[:, :1], expected, atol=1e-4)
 
 
 def test_export_writes_the_same_network_again(trained_run: Run, shared_workspace: Workspace) -> None:
