@@ -14,8 +14,6 @@ from skin.report import load_report
 
 Visit = Callable[[str], Page]
 
-expect.set_options(timeout=30_000)
-
 
 @pytest.fixture
 def twin(app: App) -> Iterator[str]:
