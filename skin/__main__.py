@@ -20,14 +20,15 @@ from skin.compare import Comparison
 from skin.compare import compare as compare_predictions
 from skin.config import PRESETS, TrainConfig
 from skin.data import datasets, splits
+from skin.data.groups import group
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
-from skin.metrics import METRICS
+from skin.metrics import METRICS, Estimate
 from skin.models.backbones import find_backbone
 from skin.patient import Patient
 from skin.predict import Predictor, default_run
 from skin.progress import console
-from skin.report import Report, choose_thresholds, load_predictions, load_report
+from skin.report import SUBGROUP_METRICS, Report, choose_thresholds, load_predictions, load_report
 from skin.report import evaluate as evaluate_predictions
 from skin.run import Run, State
 from skin.workspace import Workspace
@@ -219,6 +220,7 @@ def evaluate(
     run: RunName,
     dataset: Annotated[str | None, typer.Option(help="Predict the images of this data set anew.")] = None,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    groups: Annotated[bool, typer.Option("--groups", help="Also by age, sex, site and confirmation.")] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -237,6 +239,8 @@ def evaluate(
         _print_json({"run": found.name, "part": part, **report.to_dict()})
     else:
         _show_report(f"{found.name}, {part}", report)
+        if groups:
+            _show_groups(report)
 
 
 def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Report:
@@ -252,7 +256,8 @@ def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Repo
             f"{dataset.title} has none of the {part} images of {run.name}: give the data set it was trained on."
         )
     predictions = Predictor(run).predict_dataset(dataset, rows, workspace, console)
-    return evaluate_predictions(predictions, choose_thresholds(load_predictions(run.predictions_path)["validation"]))
+    thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
+    return evaluate_predictions(predictions, thresholds, group(dataset.images))
 
 
 def _show_report(title: str, report: Report) -> None:
@@ -273,6 +278,22 @@ def _show_report(title: str, report: Report) -> None:
     )
     print(report.best)
     print(report.challenging)
+
+
+def _show_groups(report: Report) -> None:
+    if not report.subgroups:
+        print("This report was made without groups: evaluate the run with --dataset.")
+    for grouping, groups in report.subgroups.items():
+        _print_table(
+            [grouping, "images", *(METRICS[name].label for name in SUBGROUP_METRICS)],
+            [[name, group.n, *map(_interval, group.headline.values())] for name, group in groups.items()],
+        )
+
+
+def _interval(estimate: Estimate) -> str:
+    if np.isnan(estimate.low):
+        return "-"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 @_command

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin import metrics
+from skin.data.groups import Groups
 from skin.errors import UserError
 from skin.lesion import CODES, TAXONOMY, Diagnosis
 from skin.metrics import METRICS, Estimate, Floats
@@ -48,6 +49,12 @@ class Predictions:
         """Index of the most probable diagnosis of each image, of shape (n_images,)."""
         indices: NDArray[np.int64] = self.probabilities.argmax(axis=1)
         return indices
+
+    def only(self, chosen: NDArray[np.bool_]) -> Self:
+        """The predictions of the chosen images; `chosen` has shape (n_images,)."""
+        rows = np.flatnonzero(chosen)
+        image_ids, lesion_ids = (tuple(ids[row] for row in rows) for ids in (self.image_ids, self.lesion_ids))
+        return type(self)(image_ids, lesion_ids, self.truth[rows], self.probabilities[rows])
 
     @property
     def are_labels(self) -> bool:
@@ -174,10 +181,20 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class Subgroup:
+    """How well the images of one group are recognised, with intervals from resampling its lesions; NaN for too few."""
+
+    n: int
+    n_lesions: int
+    headline: dict[str, Estimate]
+
+
+@dataclass(frozen=True)
 class Report:
     """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
 
     `confusion` has shape (7, 7): rows are the truth, columns the prediction. `best` and `challenging` are sentences.
+    `subgroups` holds each group's by the name of the grouping and of the group.
     """
 
     n: int
@@ -188,6 +205,7 @@ class Report:
     best: str
     challenging: str
     operating_point: OperatingPoint | None = None
+    subgroups: dict[str, dict[str, Subgroup]] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined."""
@@ -201,13 +219,25 @@ class Report:
         return cls(
             n=values["n"],
             n_lesions=values["n_lesions"],
-            headline={name: Estimate(**_nan_for_null(values[name])) for name in METRICS},
+            headline=_estimates(values, METRICS),
             per_class={code: ClassReport(**_nan_for_null(values["per_class"][code])) for code in CODES},
             confusion=tuple(tuple(row) for row in values["confusion"]),
             best=values["best"],
             challenging=values["challenging"],
             operating_point=point and _operating_point(point),
+            subgroups={
+                grouping: {name: _read_subgroup(group) for name, group in groups.items()}
+                for grouping, groups in values.get("subgroups", {}).items()
+            },
         )
+
+
+def _estimates(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Estimate]:
+    return {name: Estimate(**_nan_for_null(values[name])) for name in names}
+
+
+def _read_subgroup(values: Mapping[str, Any]) -> Subgroup:
+    return Subgroup(values["n"], values["n_lesions"], _estimates(values["headline"], SUBGROUP_METRICS))
 
 
 def _operating_point(values: Mapping[str, Any]) -> OperatingPoint:
@@ -229,8 +259,19 @@ def to_plain(record: Any) -> Any:
     return None if isinstance(record, float) and np.isnan(record) else record
 
 
-def evaluate(predictions: Predictions, thresholds: Thresholds | None = None) -> Report:
-    """Judge the predictions; with thresholds from the validation part, the operating point too.
+SUBGROUP_METRICS: dict[str, Callable[[NDArray[np.int64]], Iterable[NDArray[np.bool_]]]] = {
+    "accuracy": lambda truth: (truth >= 0,),
+    "melanoma_sensitivity": lambda truth: (truth == CODES.index("mel"),),
+    "malignant_auc": lambda truth: (metrics.is_malignant(truth), ~metrics.is_malignant(truth)),
+}
+"""What a group of images is judged by, and from the truth which images, each kind for itself, that rests on."""
+
+MIN_LESIONS = 20
+"""Of fewer no figure of a group is given: one or two more or less would change it, and the resamples do not show it."""
+
+
+def evaluate(predictions: Predictions, thresholds: Thresholds | None = None, groups: Groups | None = None) -> Report:
+    """Judge the predictions; with thresholds from the validation part the operating point, with groups each of these.
 
     Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined.
     """
@@ -239,30 +280,53 @@ def evaluate(predictions: Predictions, thresholds: Thresholds | None = None) -> 
     return Report(
         n=len(predictions.image_ids),
         n_lesions=len(set(predictions.lesion_ids)),
-        headline={name: Estimate.of(values) for name, values in headline_values(predictions).items()},
+        headline=_headline(predictions, METRICS),
         per_class=per_class,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         best=_best(per_class),
         challenging=_challenging(per_class, confusion),
         operating_point=None if thresholds is None else _judge(thresholds, predictions),
+        subgroups={name: _subgroups(predictions, members) for name, members in (groups or {}).items()},
     )
 
 
-def evaluate_parts(parts: Mapping[str, Predictions]) -> dict[str, Report]:
+def evaluate_parts(parts: Mapping[str, Predictions], groups: Groups | None = None) -> dict[str, Report]:
     """The report of each part, thresholds being chosen on the part "validation" where there is one."""
     thresholds = choose_thresholds(parts["validation"]) if "validation" in parts else None
-    return {part: evaluate(predictions, thresholds) for part, predictions in parts.items()}
+    return {part: evaluate(predictions, thresholds, groups) for part, predictions in parts.items()}
 
 
-def headline_values(predictions: Predictions) -> dict[str, Floats]:
-    """Each metric on the images and on all resamples of lesions, of shape (1 + N_RESAMPLES,)."""
+def headline_values(predictions: Predictions, names: Iterable[str] = METRICS) -> dict[str, Floats]:
+    """Each of these metrics on the images and on all resamples of lesions, of shape (1 + N_RESAMPLES,)."""
     undefined = np.full(1 + metrics.N_RESAMPLES, np.nan)
     return {
         name: undefined
-        if metric.needs_probabilities and predictions.are_labels
-        else resampled(predictions, metric.function)
-        for name, metric in METRICS.items()
+        if METRICS[name].needs_probabilities and predictions.are_labels
+        else resampled(predictions, METRICS[name].function)
+        for name in names
     }
+
+
+def _headline(predictions: Predictions, names: Iterable[str]) -> dict[str, Estimate]:
+    return {name: Estimate.of(values) for name, values in headline_values(predictions, names).items()}
+
+
+def _subgroups(predictions: Predictions, group_of: Mapping[str, str]) -> dict[str, Subgroup]:
+    """Each group of the images, in the alphabet's order but for "unknown", which comes last."""
+    names = np.array([group_of[image_id] for image_id in predictions.image_ids])
+    ordered = sorted(set(names.tolist()), key=lambda name: (name == "unknown", name))
+    return {name: _subgroup(predictions.only(names == name)) for name in ordered}
+
+
+def _subgroup(predictions: Predictions) -> Subgroup:
+    lesions = np.array(predictions.lesion_ids)
+    enough = [
+        name
+        for name, kinds in SUBGROUP_METRICS.items()
+        if all(len(np.unique(lesions[kind])) >= MIN_LESIONS for kind in kinds(predictions.truth))
+    ]
+    undefined = dict.fromkeys(SUBGROUP_METRICS, Estimate(np.nan, np.nan, np.nan))
+    return Subgroup(len(lesions), len(np.unique(lesions)), undefined | _headline(predictions, enough))
 
 
 def resampled(predictions: Predictions, function: Callable[..., Floats]) -> Floats:

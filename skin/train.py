@@ -33,6 +33,7 @@ from sklearn.metrics import balanced_accuracy_score
 from skin import run as runs
 from skin.config import Stage, TrainConfig
 from skin.data.batches import Batches, Examples
+from skin.data.groups import group
 from skin.data.material import Material, load_material
 from skin.errors import UserError
 from skin.lesion import CODES
@@ -349,7 +350,7 @@ def _finish(fit: Fit) -> None:
         for part in rows
     }
     save_predictions(run.predictions_path, predictions)
-    save_report(run.report_path, evaluate_parts(predictions))
+    save_report(run.report_path, evaluate_parts(predictions, group(material.dataset.images)))
 
 
 def _inference_network(fit: Fit) -> onnx.Network:

@@ -1,6 +1,7 @@
 """The command line: facts as JSON, sentences for errors, exit codes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -72,10 +73,17 @@ def test_evaluate_gives_every_headline_with_its_interval(shared_workspace: Works
     assert report["n"] == sum(row["support"] for row in report["per_class"].values())
 
 
+def test_evaluate_tells_groups_when_asked(shared_workspace: Workspace, trained_run: Run) -> None:
+    assert "75 and older" not in call(shared_workspace, "evaluate", trained_run.name).stdout
+    told = call(shared_workspace, "evaluate", trained_run.name, "--groups").stdout
+    assert re.search(r"^75 and older +\d+", told, re.MULTILINE)
+
+
 def test_evaluating_the_images_anew_gives_the_saved_report(shared_workspace: Workspace, trained_run: Run) -> None:
     saved = facts(shared_workspace, "evaluate", trained_run.name)
     anew = facts(shared_workspace, "evaluate", trained_run.name, "--dataset", "demo")
     assert anew["n"] == saved["n"]
+    assert {"age", "sex", "site"} <= set(anew["subgroups"]) == set(saved["subgroups"])
     for metric in METRICS:
         assert anew[metric]["value"] == pytest.approx(saved[metric]["value"], abs=1e-4)
 

@@ -138,6 +138,13 @@ def show_classes(subject: Subject) -> list[Any]:
     ]
 
 
+def show_groups(subject: Subject) -> tuple[Any, str]:
+    """How well the groups of images are recognised, where a report tells."""
+    if not subject.report.subgroups:
+        return gr.Accordion(visible=False), ""
+    return gr.Accordion(visible=True), report_html.group_tables(subject.report)
+
+
 def show_curves(subject: Subject) -> list[Any]:
     """The figures that need probabilities, and whether there are any."""
     if subject.predictions.are_labels:
@@ -173,7 +180,7 @@ def build(page: Page) -> None:
     with gr.Column(visible=False) as content:
         _build_headline(view)
         _build_confusion(view, Shelf(page.workspace))
-        for section in (_build_classes, _build_curves, _build_training):
+        for section in (_build_classes, _build_groups, _build_curves, _build_training):
             section(view)
     choosing = {
         "fn": partial(choose, page.workspace),
@@ -227,6 +234,12 @@ _CLICKED_CELL = """element.addEventListener("click", (event) => {
 def _build_classes(view: View) -> None:
     table = gr.HTML(elem_classes="report")
     view.follow(show_classes, [table, *_plots(FIGURES)])
+
+
+def _build_groups(view: View) -> None:
+    with gr.Accordion("By age, sex, site and how the diagnosis was confirmed", open=False) as accordion:
+        tables = gr.HTML(elem_classes="report")
+    view.follow(show_groups, [accordion, tables])
 
 
 def _build_curves(view: View) -> None:

@@ -9,7 +9,7 @@ from skin import prediction_table
 from skin.plots import report as plots
 from skin.plots.training import history_figure
 from skin.run import Epoch, best_epoch
-from skin.ui.report_html import class_table, confusion_table, document, headline_tiles, picture_list
+from skin.ui.report_html import class_table, confusion_table, document, group_tables, headline_tiles, picture_list
 from skin.ui.subject import Subject
 
 N_MISTAKES = 12
@@ -58,6 +58,8 @@ def _as_html(subject: Subject) -> str:
         "Each diagnosis": class_table(report),
         "Most confident mistakes": picture_list(mistakes),
     }
+    if report.subgroups:
+        sections["Groups of images"] = group_tables(report)
     figures = [figure(subject) for figure in FIGURES.values()]
     if not subject.predictions.are_labels:
         figures += [figure(subject) for figure in CURVES.values()]

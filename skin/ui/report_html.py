@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from skin.lesion import CODES, TAXONOMY
 from skin.metrics import METRICS, Estimate
 from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
-from skin.report import ClassReport, OperatingPoint, Report
+from skin.report import MIN_LESIONS, SUBGROUP_METRICS, ClassReport, OperatingPoint, Report, Subgroup
 from skin.workspace import PROJECT
 
 NOTICE = "For research and education only, not for diagnosis."
@@ -126,6 +126,30 @@ def class_table(report: Report) -> str:
     return (
         f'<div class="scroll classes" tabindex="0"><table><thead><tr><th scope="col">Diagnosis</th>{head}</tr></thead><tbody>{rows}</tbody>'
         f'<tfoot><tr><th scope="row">Weighted mean</th>{means}<td>{report.n:,}</td></tr></tfoot></table></div>'
+    )
+
+
+def group_tables(report: Report) -> str:
+    """A table for each grouping of the images: how many are in each group, and how well they are recognised."""
+    tables = "".join(_group_table(grouping, groups) for grouping, groups in report.subgroups.items())
+    note = (
+        f"Each group by itself, with the 95% interval from drawing its lesions anew; a dash where fewer than {MIN_LESIONS} "
+        "lesions would decide. Groups hold other mixes of diagnoses, which alone makes some easier than others."
+    )
+    return f'<p>{note}</p><div class="subgroups">{tables}</div>'
+
+
+def _group_table(grouping: str, groups: Mapping[str, Subgroup]) -> str:
+    title = grouping.replace("_", " ").capitalize()
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Images", *(METRICS[m].label for m in SUBGROUP_METRICS)))
+    rows = ""
+    for name, group in groups.items():
+        values = [_with_interval(value.value, value.low, value.high) for value in group.headline.values()]
+        cells = "".join(f"<td>{text}</td>" for text in (f"{group.n:,}", *values))
+        rows += f'<tr><th scope="row">{escape(name.replace("_", " "))}</th>{cells}</tr>'
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr><th scope="col">{title}</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

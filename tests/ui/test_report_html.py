@@ -55,6 +55,17 @@ def test_tiles_show_every_metric_and_the_words() -> None:
     assert len(words) == 5
 
 
+def test_groups_have_a_table_each_with_their_size_and_figures() -> None:
+    sexes = {str(i): "female" if i % 2 else "male" for i in range(60)}
+    sources = {str(i): "a_b" for i in range(60)}
+    report = evaluate(predictions([4] * 30 + [5] * 30, [4] * 20 + [5] * 40), groups={"sex": sexes, "source": sources})
+    html = report_html.group_tables(report)
+    assert texts(html, "th")[:5] == ["Sex", "Images", "Accuracy", "Melanoma sensitivity", "Malignant AUC"]
+    assert [name for name in texts(html, "th") if name in ("female", "male", "a b")] == ["female", "male", "a b"]
+    female, *_ = re.findall(r'scope="row">female</th><td>(.*?)</td><td>(.*?) <small>.*?</td><td>(.*?)</td>', html)
+    assert female == ("30", "0.833", "–")
+
+
 def test_what_is_undefined_is_said_to_be() -> None:
     html = report_html.headline_tiles(evaluate(predictions([5, 5], [5, 5])))
     assert "nan" not in "".join(texts(html, "dd") + texts(html, "li"))
