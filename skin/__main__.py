@@ -387,7 +387,7 @@ def export(
 
 @_command
 def benchmark(as_json: AsJson = False, home: Home = None) -> None:
-    """Measure what the design promises, each as a ratio of two ways of doing the same in one run."""
+    """Measure what the design promises: the engine as ratios of two ways of doing the same, the app in seconds."""
     from skin.benchmark import BENCHMARKS, measure  # Keras takes seconds to load
 
     results = [

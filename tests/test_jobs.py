@@ -132,11 +132,13 @@ def test_a_finished_run_is_not_resumed(workspace: Workspace) -> None:
 def test_a_killed_training_resumes_without_a_gap(workspace: Workspace, demo: Dataset) -> None:
     folder = str(demo.images[0].path.parent.parent)
     config = TrainConfig.from_preset(
-        "demo", dataset=folder, image_size=32, stage1_epochs=200, stage1_patience=0, stage2_epochs=0
+        "demo", dataset=folder, image_size=32, stage1_epochs=1000, stage1_patience=0, stage2_epochs=0
     )
     (run,) = jobs.start(workspace, {"killed": config})
     wait_until(lambda: len(run.history()) >= 3)
-    os.kill(run.status().pid or 0, signal.SIGKILL)
+    pid = run.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
     wait_until(lambda: run.status().state is State.INTERRUPTED)
     done = len(run.history())
 

@@ -97,7 +97,9 @@ def test_a_training_is_watched_survives_and_is_stopped_and_resumed(app: App, pag
 
 def test_a_killed_training_shows_its_last_lines_and_the_way_on(page: Page, endless: Run) -> None:
     expect(page.locator("#log")).to_contain_text(re.compile(r"stage 1 epoch \d+/1000"), timeout=120_000)
-    os.kill(endless.status().pid or 0, signal.SIGKILL)
+    pid = endless.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
 
     card(page, "interrupted")
     card(page, "Resume goes on after the last finished epoch.")
