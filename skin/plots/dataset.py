@@ -58,7 +58,8 @@ def age_by_diagnosis_and_sex(frame: pd.DataFrame) -> go.Figure:
     known = frame.dropna(subset="age")
     figure = go.Figure([_box(sex, known[known["sex"] == sex]) for sex in Sex if (known["sex"] == sex).any()])
     figure.update_layout(title_text="Age by diagnosis and sex", boxmode="group", boxgap=0.25)
-    figure.update_xaxes(categoryorder="array", categoryarray=list(CODES), showgrid=False)
+    every_diagnosis = [-0.5, len(CODES) - 0.5]
+    figure.update_xaxes(categoryorder="array", categoryarray=list(CODES), range=every_diagnosis, showgrid=False)
     figure.update_yaxes(title="years", rangemode="tozero")
     return styled(figure, 440)
 

@@ -253,12 +253,12 @@ def _build_choice(read_only: bool) -> tuple[gr.Radio, gr.Textbox, gr.Button]:
 def _build_filters(shown: gr.State, looks: list[gr.State]) -> list[Any]:
     with gr.Row(equal_height=True, elem_id="filters"):
         filters: list[Any] = [
-            _any_of("Diagnosis", [(f"{known.code} {known.name}", known.code) for known in TAXONOMY]),
-            _any_of("Sex", [(str(sex), str(sex)) for sex in Sex]),
-            _any_of("Body site", [(str(site), str(site)) for site in Site]),
-            gr.Slider(0, MAX_AGE, value=0, step=1, label="Age from", info="Years", min_width=150),
-            gr.Slider(0, MAX_AGE, value=MAX_AGE, step=1, label="Age to", info="Years", min_width=150),
-            gr.Checkbox(True, label="Unknown age", info="Show images without an age", min_width=150),
+            _any_of("Diagnosis", [(f"{known.code} {known.name}", known.code) for known in TAXONOMY], 3),
+            _any_of("Sex", [(str(sex), str(sex)) for sex in Sex], 2),
+            _any_of("Body site", [(str(site), str(site)) for site in Site], 2),
+            gr.Slider(0, MAX_AGE, value=0, step=1, label="Age from", info="Years", scale=2, min_width=150),
+            gr.Slider(0, MAX_AGE, value=MAX_AGE, step=1, label="Age to", info="Years", scale=2, min_width=150),
+            gr.Checkbox(True, label="Unknown age", info="Show them, too", elem_id="unknown-age"),
         ]
         reset = gr.Button("Reset", scale=0, min_width=100, elem_classes="beside")
     triggers = [widget.input for widget in filters]
@@ -267,8 +267,9 @@ def _build_filters(shown: gr.State, looks: list[gr.State]) -> list[Any]:
     return filters
 
 
-def _any_of(label: str, choices: list[tuple[str, str]]) -> gr.Dropdown:
-    return gr.Dropdown(choices, value=[], multiselect=True, label=label, info="Any, if none is chosen", min_width=150)
+def _any_of(label: str, choices: list[tuple[str, str]], scale: int) -> gr.Dropdown:
+    info = "Any, if none is chosen"
+    return gr.Dropdown(choices, value=[], multiselect=True, label=label, info=info, scale=scale, min_width=150)
 
 
 def _build_figures(scene: Scene) -> None:
