@@ -26,6 +26,12 @@ def test_nothing_is_an_empty_table() -> None:
     assert read_table("") == ([], [])
 
 
+def test_short_rows_cannot_be_blown_up() -> None:
+    columns = ",".join(map(str, range(100_000)))
+    with pytest.raises(ValueError, match="more than 5,000,000 cells"):
+        read_table(f"{columns}\n" + 1000 * "1\n")
+
+
 @pytest.mark.parametrize("text", ['a,b\n"1,2\n', 'a,b\n"1"x,2\n'])
 def test_what_is_no_table_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected|end of data"):
