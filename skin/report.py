@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from skin import metrics
 from skin.data.groups import Groups
 from skin.errors import UserError
+from skin.files import write_atomically
 from skin.lesion import CODES, TAXONOMY, Diagnosis
 from skin.metrics import METRICS, Estimate, Floats
-from skin.run import write_atomically
 
 SET_MISSES = 10
 """A prediction set may miss the true diagnosis of one image in so many."""

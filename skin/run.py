@@ -17,14 +17,14 @@
 A checkpoint is a finished run folder.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import json
-import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -32,10 +32,15 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, get_type_hints
 
 import psutil
+from filelock import FileLock
 
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
+from skin.files import leftovers, partial_path, unwritten, write_atomically
 from skin.workspace import Workspace
+
+LOCK_SECONDS = 30
+"""For so long a run's folder is waited for; whoever holds it does no more than start a process."""
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 
@@ -121,22 +126,22 @@ class Run:
     def create(cls, workspace: Workspace, name: str, config: TrainConfig) -> Self:
         """A new run in the workspace, queued and with nothing trained.
 
-        Raises UsageError when the name is no folder name or is taken.
+        Raises UsageError when the name is no folder name or is taken, UserError when the disk is full or refuses.
         """
         run = cls(workspace.runs / checked_name(name))
         if find(workspace, name) is not None:
             raise UsageError(f"A run named {name!r} exists already: choose another name, or delete it first.")
-        partial = workspace.runs / f".{name}.{os.getpid()}"
-        partial.mkdir(parents=True)
-        new = cls(partial)
-        new.config_path.write_text(config.to_json())
+        new = cls(partial_path(run.folder))
         now = time.time()
-        new.write_status(Status(created=now, queued=now, heartbeat=now))
         try:
-            partial.rename(run.folder)
+            new.folder.mkdir(parents=True)
+            write_atomically(new.config_path, config.to_json().encode())
+            new.write_status(Status(created=now, queued=now, heartbeat=now))
+            new.folder.rename(run.folder)
         except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise UsageError(f"The run {name!r} could not be made ({error.strerror}): choose another name.") from error
+            raise unwritten(run.folder, error) from error
+        finally:
+            shutil.rmtree(new.folder, ignore_errors=True)
         return run
 
     @property
@@ -212,6 +217,20 @@ class Run:
     def write_status(self, status: Status) -> None:
         """Replace the status atomically, so that a reader never sees half of it."""
         write_atomically(self.status_path, json.dumps(dataclasses.asdict(status), indent=1).encode())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from claiming the run meanwhile. Raises UserError when the folder cannot be written to."""
+        path = self.folder / ".lock"
+        lock = FileLock(path, timeout=LOCK_SECONDS)
+        try:
+            lock.acquire()
+        except OSError as error:
+            raise unwritten(path, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def update_status(self, **changes: Any) -> Status:
         """Change some fields of the status, and its heartbeat."""
@@ -349,6 +368,14 @@ def delete(workspace: Workspace, run: Run) -> None:
     shutil.rmtree(run.folder)
 
 
+def sweep(workspace: Workspace) -> None:
+    """Remove what killed processes were writing."""
+    runs = [run.folder for run in _runs_in(workspace.runs)]
+    for folder in (workspace.runs, *runs, workspace.features, workspace.datasets):
+        for path in leftovers(folder):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def is_shipped(run: Run) -> bool:
     """Whether the run came with the project (it says so in a file `LICENSE` of its own)."""
     return (run.folder / "LICENSE").is_file()
@@ -363,26 +390,3 @@ def _check_idle_and_own(workspace: Workspace, run: Run) -> None:
         return
     if status.is_running:
         raise UserError(f"{run.name} is {status.state}: stop it first.")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a crash, a full disk or a reader never meets half of it."""
-    replace_file(path, lambda partial: partial.write_bytes(content))
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file under another name, then put it in the place of `path` at once.
-
-    Raises UserError when the disk is full or refuses.
-    """
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"{path} could not be written ({error.strerror or error}): free some space and try again."
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ from skin.data.batches import Batches, Examples
 from skin.data.groups import group
 from skin.data.material import Material, load_material
 from skin.errors import UserError
+from skin.files import replace_file, write_atomically
 from skin.lesion import CODES
 from skin.models import onnx
 from skin.models.calibration import fit_temperature, tempered
@@ -63,6 +64,7 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
     Ctrl-C it says "stopped" and returns.
     """
     with _logging(run), _outcome(run):
+        runs.sweep(workspace)
         monitor = Monitor(run, progress)
         monitor.enter(State.PREPARING)
         material = load_material(run, workspace, monitor.progress)
@@ -294,7 +296,7 @@ def _checkpoint(run: Run, record: Epoch, model: keras.Model, best: list[NDArray[
     arrays["record"] = np.array(json.dumps(dataclasses.asdict(record)))
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
-    runs.write_atomically(run.state_path, content.getvalue())
+    write_atomically(run.state_path, content.getvalue())
 
 
 def _restore(run: Run, stage: Stage, model: keras.Model) -> list[NDArray[Any]] | None:
@@ -329,7 +331,7 @@ def _finish(fit: Fit) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
     run, material = fit.run, fit.material
     _adjust(fit)
-    runs.replace_file(run.weights_path, fit.classifier.network.save_weights)
+    replace_file(run.weights_path, fit.classifier.network.save_weights)
     network = _inference_network(fit)
     predict = partial(onnx.view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
     rows = {part: material.rows(part) for part in ("validation", "test")}
@@ -337,7 +339,7 @@ def _finish(fit: Fit) -> None:
     temperature = (
         fit_temperature(views["validation"], material.truth[rows["validation"]]) if fit.config.calibrate else 1.0
     )
-    runs.write_atomically(run.calibration_path, json.dumps({"temperature": temperature}).encode())
+    write_atomically(run.calibration_path, json.dumps({"temperature": temperature}).encode())
     if run.onnx_path.exists():
         onnx.set_temperature(run.onnx_path, temperature)
     predictions = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skin import files
 from skin import run as runs
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
@@ -100,7 +101,7 @@ def test_a_failed_write_says_so_and_keeps_what_was_there(run: Run) -> None:
 
     before = run.status_path.read_bytes()
     with pytest.raises(UserError, match=r"No space left on device.*free some space"):
-        runs.replace_file(run.status_path, full_disk)
+        files.replace_file(run.status_path, full_disk)
     assert run.status_path.read_bytes() == before
     assert {path.name for path in run.folder.iterdir()} == {"config.json", "status.json"}
 

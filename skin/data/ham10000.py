@@ -17,10 +17,10 @@ from joblib import Parallel, delayed
 
 from skin.data import pixels
 from skin.errors import UsageError, UserError
+from skin.files import write_atomically
 from skin.lesion import CODES, LesionImage
 from skin.patient import Patient, Sex, Site
 from skin.progress import Progress, silent
-from skin.run import write_atomically
 from skin.table import Row, read_table
 from skin.workspace import Workspace
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from skin.errors import UserError
+from skin.files import write_atomically
 from skin.lesion import CODES, LesionImage
-from skin.run import write_atomically
 
 PARTS = ("train", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)

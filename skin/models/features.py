@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from skin.files import replace_file
 from skin.models.onnx import export_model, open_session
 from skin.progress import Progress, silent
-from skin.run import replace_file
 
 _BATCH = 32
 

@@ -16,8 +16,8 @@ from scipy.special import softmax
 
 from skin.data.views import orient
 from skin.errors import UserError
+from skin.files import write_atomically
 from skin.progress import Progress, silent
-from skin.run import write_atomically
 
 if TYPE_CHECKING:
     import keras

@@ -1,0 +1,86 @@
+"""Files that a crash, a full disk or a reader never meets half-written."""
+
+import errno
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from skin.errors import UserError
+
+_PARTIAL = re.compile(r"\.(\d+)\..+", re.DOTALL)
+"""Name of what a process is still writing: its pid, then the name that it gets in the end."""
+
+_CLOCK_SECONDS = 2.0
+"""By so much the start time of a process may lie behind the true one."""
+
+_ADVICE = {
+    errno.ENOSPC: "free some space and try again",
+    errno.EDQUOT: "free some space and try again",
+    errno.EROFS: "use a folder that can be written to, with --home",
+    errno.EACCES: "use a folder that can be written to, with --home",
+    errno.EISDIR: "remove the folder that stands in its place",
+}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` in the place of the file at once. Raises UserError when the disk is full or refuses."""
+    replace_file(path, lambda partial: partial.write_bytes(content))
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file under another name, then put it in the place of `path` at once.
+
+    What a power cut leaves is the old file or the new one: the new one is on the disk before it takes the name.
+    Raises UserError when the disk is full or refuses.
+    """
+    partial = partial_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        _flush(partial)
+        partial.replace(path)
+        with suppress(PermissionError):  # on Windows, where a folder cannot be opened
+            _flush(path.parent)
+    except OSError as error:
+        raise unwritten(path, error) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def partial_path(path: Path) -> Path:
+    """Beside `path`, what this process writes before it takes that name."""
+    return path.with_name(f".{os.getpid()}.{path.name}")
+
+
+def unwritten(path: Path, error: OSError) -> UserError:
+    """The sentence on a file or folder that could not be written."""
+    advice = _ADVICE.get(error.errno or 0, "see to that folder and try again")
+    return UserError(f"{path} could not be written ({error.strerror or error}): {advice}.")
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What processes that are dead now were writing in the folder."""
+    found = ((entry, _PARTIAL.fullmatch(entry.name)) for entry in folder.glob(".*"))
+    return [entry for entry, name in found if name and not _may_be_written_by(int(name[1]), entry)]
+
+
+def _may_be_written_by(pid: int, entry: Path) -> bool:
+    """Whether this process lives and began before the entry was last written; a recycled pid did not."""
+    try:
+        return psutil.Process(pid).create_time() < entry.stat().st_mtime + _CLOCK_SECONDS
+    except (psutil.NoSuchProcess, OverflowError, OSError):
+        return False
+
+
+def _flush(path: Path) -> None:
+    """Have the system write the file, or the folder's names, to the disk now."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""Files under a full disk, a kill and a power cut."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skin import files
+from skin import run as runs
+from skin.config import TrainConfig
+from skin.errors import UserError
+from skin.run import Run
+from skin.workspace import PROJECT, Workspace
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a disk can be mounted by root alone")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave not one byte free; returns what takes the room."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        order.append(os.stat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def replaced(self: Path, target: Path) -> Path:
+        order.append("named")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    files.write_atomically(tmp_path / "it", b"content")
+    assert order == [(tmp_path / "it").stat().st_ino, "named", tmp_path.stat().st_ino]
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from skin.files import replace_file
+
+def write(partial):
+    partial.write_bytes(bytes(1000))
+    print("writing", flush=True)
+    time.sleep(600)
+
+replace_file(Path(sys.argv[1]), write)
+"""
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writes_is_not(workspace: Workspace) -> None:
+    run = Run.create(workspace, "first", TrainConfig())
+    command = [sys.executable, "-c", WRITER, str(run.weights_path)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        partial = run.folder / f".{process.pid}.{run.weights_path.name}"
+        runs.sweep(workspace)
+        assert partial.stat().st_size == 1000
+        process.send_signal(signal.SIGKILL)
+    unfinished = workspace.runs / f".{process.pid}.second"
+    unfinished.mkdir()
+    os.utime(partial, (0, 0))  # were the pid already given to another process, that one would be younger
+
+    runs.sweep(workspace)
+
+    assert {path.name for path in run.folder.iterdir()} == {"config.json", "status.json"}
+    assert not unfinished.exists()
+
+
+def test_a_run_that_a_full_disk_refuses_leaves_nothing_and_its_name_free(small_disk: Path) -> None:
+    workspace = Workspace(small_disk)
+    workspace.runs.mkdir()
+    filler = fill(small_disk)
+    with pytest.raises(UserError, match=r"No space left on device.*free some space"):
+        Run.create(workspace, "first", TrainConfig())
+    assert list(workspace.runs.iterdir()) == []
+    filler.unlink()
+    assert Run.create(workspace, "first", TrainConfig()).config == TrainConfig()
+
+
+def test_a_run_that_a_read_only_disk_refuses_is_a_sentence(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(UserError, match=r"Read-only file system.*--home"):
+        Run.create(Workspace(small_disk), "first", TrainConfig())
+
+
+def test_a_folder_in_the_place_of_a_file_is_a_sentence(workspace: Workspace) -> None:
+    run = Run.create(workspace, "first", TrainConfig())
+    run.report_path.mkdir()
+    with pytest.raises(UserError, match="remove the folder"):
+        files.write_atomically(run.report_path, b"{}")
+    assert {path.name for path in run.folder.iterdir()} == {"config.json", "status.json", "report.json"}
