@@ -13,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import BinaryIO
 
 import psutil
 
 from skin.config import TrainConfig
 from skin.errors import UserError
+from skin.files import unwritten
 from skin.models.backbones import find_backbone
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
 from skin.workspace import PROJECT, Workspace
@@ -33,7 +35,8 @@ def start(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]
     """
     runs = create(workspace, configs)
     for run in runs:
-        _launch(workspace, run)
+        with run.locked():
+            _launch(workspace, run)
     return runs
 
 
@@ -58,24 +61,34 @@ def resume(workspace: Workspace, run: Run) -> None:
 
     Raises UserError when there is nothing to resume.
     """
-    status = run.status()
-    if status.state is State.FINISHED:
-        raise UserError(f"{run.name} is finished: start a new run to train longer.")
-    if status.is_running:
-        raise UserError(f"{run.name} is {status.state} already.")
-    run.update_status(state=State.QUEUED, message="", queued=time.time(), pid=None, pid_started=None)
-    _launch(workspace, run)
+    with run.locked():
+        status = run.status()
+        if status.state is State.FINISHED:
+            raise UserError(f"{run.name} is finished: start a new run to train longer.")
+        if status.is_running:
+            raise UserError(f"{run.name} is {status.state} already.")
+        run.update_status(state=State.QUEUED, message="", queued=time.time(), pid=None, pid_started=None)
+        _launch(workspace, run)
 
 
 def _launch(workspace: Workspace, run: Run) -> None:
+    """Start the process of a run that is locked."""
     command = [sys.executable, "-m", "skin", "resume", run.name, "--home", str(workspace.home)]
-    with run.log_path.open("ab") as log:
+    with _opened_log(run) as log:
         process = subprocess.Popen(
             command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    claim(run, process.pid)
-    # Nobody else waits for the process: without this it would stay a zombie when it ends.
-    threading.Thread(target=process.wait, daemon=True).start()
+    try:
+        _record(run, process.pid)
+    finally:  # nobody else waits for the process: without this it would stay a zombie when it ends
+        threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _opened_log(run: Run) -> BinaryIO:
+    try:
+        return run.log_path.open("ab")
+    except OSError as error:
+        raise unwritten(run.log_path, error) from error
 
 
 def claim(run: Run, pid: int | None = None) -> None:
@@ -83,9 +96,14 @@ def claim(run: Run, pid: int | None = None) -> None:
 
     A run that is queued keeps its place; any other queues behind those that wait.
 
-    Raises UserError when another living process does.
+    Of two processes that claim a run at once, one gets it. Raises UserError when another living process has it.
     """
-    pid = pid or os.getpid()
+    with run.locked():
+        _record(run, pid or os.getpid())
+
+
+def _record(run: Run, pid: int) -> None:
+    """`claim` of a run that is locked."""
     status = run.status()
     if status.is_running and status.pid != pid:
         raise UserError(f"{run.name} is {status.state} already, in process {status.pid}.")

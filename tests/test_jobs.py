@@ -1,7 +1,10 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,7 +13,7 @@ from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.errors import UserError
 from skin.run import Epoch, Run, State
-from skin.workspace import Workspace
+from skin.workspace import PROJECT, Workspace
 
 CONFIG = TrainConfig.from_preset("demo")
 
@@ -101,6 +104,43 @@ def test_a_run_is_claimed_by_one_process_only(workspace: Workspace) -> None:
 
     with pytest.raises(UserError, match="training already"):
         jobs.claim(run, os.getppid())
+
+
+CLAIMANT = """
+import sys
+from pathlib import Path
+from skin import jobs
+from skin.errors import UserError
+from skin.run import Run
+
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        jobs.claim(Run(Path(line.strip())))
+        print("claimed", flush=True)
+    except UserError as error:
+        print(error, flush=True)
+"""
+
+
+def test_of_two_processes_that_claim_a_run_at_once_one_gets_it(workspace: Workspace) -> None:
+    """A pair of real processes, sent after one new run upon the other."""
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pair = [subprocess.Popen([sys.executable, "-c", CLAIMANT], cwd=PROJECT, **pipes) for _ in range(2)]
+    try:
+        assert [process.stdout.readline() for process in pair] == ["ready\n"] * 2
+        for number in range(30):
+            run = Run.create(workspace, f"wanted-{number}", CONFIG)
+            for process in pair:
+                process.stdin.write(f"{run.folder}\n")
+                process.stdin.flush()
+            said = [process.stdout.readline() for process in pair]
+            winner = said.index("claimed\n")
+            assert said[1 - winner] == f"{run.name} is queued already, in process {pair[winner].pid}.\n"
+            assert run.status().pid == pair[winner].pid
+    finally:
+        for process in pair:
+            process.communicate()
 
 
 def test_none_is_started_when_one_name_is_taken(workspace: Workspace) -> None:
