@@ -1,7 +1,8 @@
-"""Figures of several runs beside each other."""
+"""Figures of several runs beside each other; plotly takes a name for markup, so that names are escaped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import cycle
 from typing import Any
 
@@ -45,7 +46,7 @@ def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> g
         figure.add_scatter(
             x=defined([estimate.value for estimate in estimates]),
             y=[_direction(name) for name in METRICS],
-            name=run,
+            name=escape(run),
             mode="markers",
             error_x=whiskers(estimates),
             marker={
@@ -53,7 +54,7 @@ def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> g
                 "size": 10,
                 "symbol": ["circle" if sure else "circle-open" for sure in clear],
             },
-            hovertemplate=f"%{{y}}: %{{x:+.1f}} points<extra>{run}</extra>",
+            hovertemplate="%{y}: %{x:+.1f} points<extra>%{fullData.name}</extra>",
         )
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
     figure.update_layout(
@@ -77,10 +78,10 @@ def class_f1_by_run(reports: Mapping[str, Report]) -> go.Figure:
         figure.add_bar(
             x=list(CODES),
             y=defined([row.f1 for row in rows]),
-            name=run,
+            name=escape(run),
             marker={"color": style.colour, "pattern": _pattern(style)},
             error_y=whiskers([Estimate(row.f1, row.f1_low, row.f1_high) for row in rows]),
-            hovertemplate=f"%{{x}}: F1 %{{y:.2f}}<extra>{run}</extra>",
+            hovertemplate="%{x}: F1 %{y:.2f}<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(title_text="F1 with its 95% interval", barmode="group")
     figure.update_yaxes(range=[0, 1.02])
@@ -110,8 +111,8 @@ def _history_line(run: str, history: Sequence[Epoch], measure: str, style: RunSt
     return go.Scatter(
         x=list(range(1, len(history) + 1)),
         y=[getattr(epoch, measure) for epoch in history],
-        name=run,
-        legendgroup=run,
+        name=escape(run),
+        legendgroup=escape(run),
         mode="lines+markers",
         line={"color": style.colour, "dash": style.dash, "width": 2},
         marker={"symbol": "diamond", "size": [11 if start else 0 for start in starts]},

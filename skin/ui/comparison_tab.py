@@ -191,9 +191,8 @@ def show_disagreements(shelf: Shelf, subjects: Subjects, name: str) -> tuple[str
     ids = only_right(subjects, name)
     captions = _captions(subjects, ids[:N_PICTURES])
     shown = f", the {N_PICTURES} surest" if len(ids) > N_PICTURES else ""
-    heading = (
-        f"<p>{len(ids):,} image{'s' * (len(ids) != 1)}{shown}: the truth, then what {', '.join(subjects)} say.</p>"
-    )
+    sentence = f"{len(ids):,} image{'s' * (len(ids) != 1)}{shown}: the truth, then what {', '.join(subjects)} say."
+    heading = f"<p>{escape(sentence)}</p>"
     try:
         return heading, gr.Gallery(pictures(captions, subjects[name].dataset, shelf), visible=bool(captions))
     except UserError as error:

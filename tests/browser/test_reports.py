@@ -82,3 +82,15 @@ def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
     expect(page.get_by_text("0 images: the truth")).to_be_visible()
     page.get_by_role("button", name="Remove 0").click()
     expect(page.get_by_role("status").filter(has_text="Choose at least two runs")).to_be_visible()
+
+
+def test_a_run_whose_name_is_markup_is_shown_and_does_nothing(visit: Visit, app: App) -> None:
+    attack = app.workspace.runs / '<img src=x onerror="window.attacked=1">'
+    shutil.copytree(app.workspace.runs / "trained", attack)
+    page = visit("comparison")
+    expect(page.locator(".matrices caption").filter(has_text="<img src=x")).to_be_visible()
+    expect(page.get_by_text("0 images: the truth")).to_contain_text("<img src=x")
+    expect(page.locator(".legend").first).to_contain_text("<img src=x")
+    page.get_by_label("Runs").click()
+    assert page.evaluate("window.attacked") is None
+    shutil.rmtree(attack)

@@ -1,13 +1,17 @@
 """The Comparison tab's handlers, on plain values."""
 
+import dataclasses
+import json
 from typing import Any
 
 import gradio as gr
+import plotly.graph_objects as go
 import pytest
 
 from skin.compare import compare
 from skin.metrics import METRICS
-from skin.report import load_predictions
+from skin.report import Predictions, load_predictions, save_predictions
+from skin.run import Run
 from skin.ui import comparison_tab as tab
 from skin.ui.selection import Shelf
 from skin.ui.subject import Key
@@ -125,3 +129,45 @@ def test_a_choice_of_runs_that_are_no_longer_compared_shows_nothing(
     heading, gallery = tab.show_disagreements(Shelf(shared_workspace), subjects, "gone")
     assert heading == ""
     assert not gallery.visible
+
+
+HOSTILE = '<img src=x onerror="attacked=1">'
+
+
+def every_string(shown: Any) -> str:
+    """What a handler hands to the page, as one text; plotly's own JSON hides what is markup in it."""
+    if isinstance(shown, gr.Plot):
+        return str(json.loads(shown.value["plot"]))
+    if isinstance(shown, go.Figure):
+        return str(shown.to_plotly_json())
+    return str(shown.value if isinstance(shown, gr.HTML) else shown)
+
+
+def test_no_name_on_disk_becomes_markup(workspace: Workspace, add_run: Any) -> None:
+    """Whoever may put a folder in place chooses its name, its images' and its data set's."""
+    names = [f"{HOSTILE}{number}" for number in range(2)]
+    for number, name in enumerate(names):
+        run = add_run(f"run{number}", 0.3 + number, dataset=f"/{HOSTILE}{number}")
+        run.folder.rename(run.folder.with_name(name))
+        path = Run(run.folder.with_name(name)).predictions_path
+        parts = {part: renamed(predictions) for part, predictions in load_predictions(path).items()}
+        save_predictions(path, parts)
+    subjects = tab.load(workspace, [Key.of_run(workspace, name, "test") for name in names])
+    verdict, drawn, table = tab.show_verdict(subjects)
+    shown = [
+        verdict,
+        drawn,
+        table,
+        tab.show_settings(workspace, subjects),
+        *tab.show_classes(subjects),
+        *(tab.show_disagreements(Shelf(workspace), subjects, name)[0] for name in subjects),
+        tab.choose(workspace, names[:1], "")[2],
+        tab.choose(workspace, [HOSTILE, names[0]], "")[2],
+    ]
+    texts = [every_string(part) for part in shown]
+    assert all("onerror" in text for text in texts[:-2])
+    assert not any("<img" in text for text in texts)
+
+
+def renamed(predictions: Predictions) -> Predictions:
+    return dataclasses.replace(predictions, image_ids=tuple(f"{HOSTILE}{id}" for id in predictions.image_ids))
