@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 
 import plotly.graph_objects as go
 
@@ -45,7 +46,7 @@ def stage_words(history: Sequence[Epoch]) -> str:
         points = 100 * (second.val_accuracy - first.val_accuracy)
         balanced = 100 * (second.val_balanced_accuracy - first.val_balanced_accuracy)
         words.append(f"Stage 2 changed the accuracy by {points:+.1f} points, the balanced accuracy by {balanced:+.1f}.")
-    return '<ul class="words">' + "".join(f"<li>{sentence}</li>" for sentence in words) + "</ul>"
+    return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in words) + "</ul>"
 
 
 def _as_html(subject: Subject) -> str:

@@ -140,7 +140,7 @@ def group_tables(report: Report) -> str:
 
 
 def _group_table(grouping: str, groups: Mapping[str, Subgroup]) -> str:
-    title = grouping.replace("_", " ").capitalize()
+    title = escape(grouping.replace("_", " ").capitalize())
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Images", *(METRICS[m].label for m in SUBGROUP_METRICS)))
     rows = ""
     for name, group in groups.items():

@@ -1,7 +1,9 @@
 """The Performance tab's handlers, on plain values."""
 
 import csv
+import dataclasses
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.metrics import METRICS
-from skin.report import load_report
+from skin.report import SUBGROUP_METRICS, load_predictions, load_report, save_predictions
 from skin.ui import performance_tab as tab
 from skin.ui.report_file import DOWNLOADS
 from skin.ui.selection import Shelf
@@ -24,6 +26,51 @@ def subject(workspace: Workspace, add_run: Any) -> Subject:
     """The test part of a run."""
     add_run("mine")
     return load_subject(workspace, Key.of_run(workspace, "mine", "test"))
+
+
+ATTACK = """\"'><script>alert(1)</script><img src=x onerror=alert(1)>"""
+
+
+def attacked(value: Any) -> Any:
+    """The JSON value with an attack in the place of every text."""
+    if isinstance(value, str):
+        return ATTACK
+    if isinstance(value, list):
+        return [attacked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: attacked(item) for key, item in value.items()}
+    return value
+
+
+@pytest.fixture
+def hostile(workspace: Workspace, add_run: Any) -> Subject:
+    """The test part of a run from a stranger: whatever text its files hold is an attack."""
+    run = add_run("theirs")
+    reports = json.loads(run.report_path.read_text())
+    group = {"n": 1, "n_lesions": 1, "headline": dict.fromkeys(SUBGROUP_METRICS, reports["test"]["accuracy"])}
+    for report in reports.values():
+        report["subgroups"] = {ATTACK: {ATTACK: group}}
+    run.report_path.write_text(json.dumps(attacked(reports)))
+    run.config_path.write_text(json.dumps(json.loads(run.config_path.read_text()) | {"dataset": ATTACK}))
+    parts = load_predictions(run.predictions_path)
+    for part, predictions in parts.items():
+        ids = tuple(f"{number}{ATTACK}" for number in range(len(predictions.image_ids)))
+        parts[part] = dataclasses.replace(predictions, image_ids=ids, lesion_ids=ids)
+    save_predictions(run.predictions_path, parts)
+    return load_subject(workspace, Key.of_run(workspace, "theirs", "test"))
+
+
+class Tags(HTMLParser):
+    """Collects the elements of a page and the names of their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags, self.attributes = list[str](), set[str]()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
 
 
 @pytest.fixture
@@ -156,6 +203,30 @@ def test_curves_and_training_of_a_run(subject: Subject) -> None:
     assert column.visible
     assert "Stage 2 changed the accuracy by +5.0 points" in words
     assert history.data
+
+
+def test_no_text_of_a_foreign_run_becomes_part_of_the_page(workspace: Workspace, hostile: Subject) -> None:
+    drawn = [
+        tab.choose(workspace, "theirs", "test", None, "")[3],
+        tab.show_headline(hostile),
+        tab.show_matrix(hostile, tab.COUNTS),
+        tab.show_pictures(Shelf(workspace), hostile, None)[0],
+        tab.show_classes(hostile)[0],
+        tab.show_groups(hostile)[1],
+        tab.show_training(hostile)[1],
+    ]
+    page = Tags("".join(drawn))
+    assert not {"script", "img"} & set(page.tags)
+    assert not [name for name in page.attributes if name.startswith("on")]
+    assert all("alert(1)" in drawn[section] for section in (1, 3, 5))
+
+
+def test_no_text_of_a_foreign_run_becomes_part_of_the_file(hostile: Subject, subject: Subject) -> None:
+    theirs, ours = (Path(tab.make_file("Report (HTML)", which)).read_text() for which in (hostile, subject))
+    assert "alert(1)" in theirs
+    assert Tags(theirs).tags.count("script") == Tags(ours).tags.count("script")
+    assert "img" not in Tags(theirs).tags
+    assert not [name for name in Tags(theirs).attributes if name.startswith("on")]
 
 
 @pytest.mark.parametrize("kind", DOWNLOADS)
