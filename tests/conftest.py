@@ -3,14 +3,19 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tiny_network
 from hypothesis import HealthCheck, settings
 from small import SMALL
 
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.datasets import Dataset
-from skin.run import Run
+from skin.lesion import CODES
+from skin.predict import SHIPPED
+from skin.report import Predictions, save_predictions
+from skin.run import Run, State
 from skin.workspace import Workspace
 
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -48,3 +53,31 @@ def trained_run(shared_workspace: Workspace, demo: Dataset) -> Run:
     run = Run.create(shared_workspace, "trained", config)
     train(run, shared_workspace)
     return run
+
+
+class Bare(Workspace):
+    """A workspace of a project that ships no runs."""
+
+    @property
+    def shipped_runs(self) -> Path:
+        return self.home / "shipped"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Workspace:
+    """A workspace without any run."""
+    return Bare(tmp_path)
+
+
+@pytest.fixture
+def two_models(bare: Workspace) -> Workspace:
+    """A workspace in which the image-only and the multimodal model can predict, under the names of the shipped ones."""
+    for model, name in SHIPPED.items():
+        run = Run.create(bare, name, TrainConfig.from_preset("demo", model=model))
+        tiny_network.write(run.onnx_path, takes_patient=model == "multimodal")
+        ids, truth = tuple("abcdefg"), np.arange(len(CODES))
+        save_predictions(
+            run.predictions_path, {"validation": Predictions(ids, ids, truth, np.eye(7, dtype=np.float32))}
+        )
+        run.update_status(state=State.FINISHED)
+    return bare

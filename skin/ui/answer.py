@@ -1,8 +1,11 @@
 """An answer in words and bars, as HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
+import pandas as pd
+
+from skin.batch import Row
 from skin.lesion import TAXONOMY, Diagnosis, diagnosis
 from skin.patient import Patient, Sex, Site
 from skin.plots.style import DIAGNOSIS_COLOURS
@@ -111,3 +114,22 @@ def taxonomy() -> str:
         for known in TAXONOMY
     )
     return f'<dl class="taxonomy" aria-label="The seven diagnoses that are told apart">{rows}</dl>'
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The answers of a batch, a row each; an error stands where the diagnosis would."""
+    answers = pd.DataFrame(
+        {
+            "Image": row["image"],
+            "Diagnosis": row.get("name") or row["error"],
+            "Malignant": f"{row['malignant_probability']:.1%}" if "name" in row else "",
+            "Risk": row.get("risk", ""),
+            "Not ruled out": " ".join(row.get("prediction_set", ())),
+            "Age": "" if row["age"] is None else f"{row['age']:g}",
+            "Sex": row["sex"],
+            "Site": row["site"],
+            "Model": row.get("run", ""),
+        }
+        for row in rows
+    )
+    return f'<div class="wide" tabindex="0">{answers.to_html(index=False, border=0, classes="plain")}</div>'

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from skin import batch
 from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.explain import EXPLANATIONS
@@ -17,7 +19,7 @@ from skin.lesion import CODES
 from skin.patient import Patient, encode
 from skin.plots.prediction import age_curve
 from skin.predict import Prediction, Predictor
-from skin.ui import answer, batch, uploads
+from skin.ui import answer, uploads
 from skin.ui.facts import message
 from skin.ui.overlay import overlay
 from skin.ui.predictors import Predictors
@@ -103,9 +105,10 @@ def answer_many(
     predictors: Predictors, files: object, table: object, choice: object, progress: gr.Progress = gr.Progress()
 ) -> tuple[str, gr.DownloadButton]:
     """What came of a batch, in words and as a table, and a CSV file of it."""
-    patients = batch.read_patients(uploads.read(table))
-    rows = batch.predict_all(predictors, uploads.read_all(files), patients, choice, progress.tqdm)
+    upload = uploads.read(table)
+    patients = batch.read_patients(*upload) if upload else {}
+    rows = batch.predict_all(partial(predictors.choose, choice), uploads.read_all(files), patients, progress.tqdm)
     csv = batch.to_frame(rows).to_csv(index=False).encode()
     path = save_bytes_to_cache(csv, "predictions.csv", get_upload_folder())
-    said = message(batch.summary(rows, patients)) + batch.to_html(rows)
+    said = message(batch.summary(rows, patients)) + answer.table(rows)
     return said, gr.DownloadButton(value=path, visible=True)

@@ -1,16 +1,18 @@
 """What programs may call: the documented API of the app."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.events import api
 
+from skin import batch
+from skin.batch import Row
 from skin.errors import UsageError
 from skin.patient import Patient, Sex, Site
 from skin.predict import Record
-from skin.ui import batch, uploads
-from skin.ui.batch import Row
+from skin.ui import uploads
 from skin.ui.page import spoken
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
 
@@ -66,8 +68,9 @@ class Endpoints:
         Returns:
             a row an image: its name, what was known of the patient, and what `/predict` returns
         """
-        table = batch.read_patients(uploads.read(patients))
-        return batch.predict_all(self.predictors, uploads.read_all(images), table, model)
+        upload = uploads.read(patients)
+        known = batch.read_patients(*upload) if upload else {}
+        return batch.predict_all(partial(self.predictors.choose, model), uploads.read_all(images), known)
 
     def publish(self) -> None:
         """Offer both under the context of a `gr.Blocks`."""

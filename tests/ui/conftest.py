@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_network
 
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS
 from skin.lesion import CODES
-from skin.predict import SHIPPED
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
 from skin.ui import shell
@@ -47,34 +45,6 @@ def add_run(workspace: Workspace, demo: Dataset) -> AddRun:
         return run
 
     return add
-
-
-class Bare(Workspace):
-    """A workspace of a project that ships no runs."""
-
-    @property
-    def shipped_runs(self) -> Path:
-        return self.home / "shipped"
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Workspace:
-    """A workspace without any run."""
-    return Bare(tmp_path)
-
-
-@pytest.fixture
-def two_models(bare: Workspace) -> Workspace:
-    """A workspace in which the image-only and the multimodal model can predict, under the names of the shipped ones."""
-    for model, name in SHIPPED.items():
-        run = Run.create(bare, name, TrainConfig.from_preset("demo", model=model))
-        tiny_network.write(run.onnx_path, takes_patient=model == "multimodal")
-        ids, truth = tuple("abcdefg"), np.arange(len(CODES))
-        save_predictions(
-            run.predictions_path, {"validation": Predictions(ids, ids, truth, np.eye(7, dtype=np.float32))}
-        )
-        run.update_status(state=State.FINISHED)
-    return bare
 
 
 @pytest.fixture

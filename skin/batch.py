@@ -1,6 +1,6 @@
 """Many images at once, with what a table says of their patients: a row of answers an image."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -10,11 +10,10 @@ from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.patient import Patient
+from skin.predict import Predictor
 from skin.prediction_table import IDS
 from skin.progress import Progress, silent
 from skin.table import read_table
-from skin.ui.predictors import Predictors
-from skin.ui.uploads import Upload
 
 FIELDS = {"age": ("age",), "sex": ("sex",), "site": ("site", "localization")}
 """Names under which a table may give each field of the patient."""
@@ -37,24 +36,28 @@ Row = dict[str, Any]
 Patients = Mapping[str, Patient]
 """By the name of the image in lower case, with or without folder and suffix."""
 
+Named = tuple[str, pixels.ImageInput]
+"""An image and its name."""
 
-def read_patients(upload: Upload | None) -> Patients:
+Choose = Callable[[Patient], Sequence[Predictor]]
+"""The models that answer for a patient."""
+
+
+def read_patients(name: str, content: bytes) -> Patients:
     """The patients in a CSV of image, age, sex and site; any of the last three may be missing.
 
     Raises UserError that names the column or the row that is wrong.
     """
-    if upload is None:
-        return {}
     try:
-        columns, rows = read_table(upload.content.decode("utf-8-sig"))
+        columns, rows = read_table(content.decode("utf-8-sig"))
     except ValueError as error:
-        raise UserError(f"{upload.name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
-    ids = next((name for name in IDS if name in columns), None)
-    fields = {field: next((name for name in names if name in columns), None) for field, names in FIELDS.items()}
+        raise UserError(f"{name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
+    ids = next((known for known in IDS if known in columns), None)
+    fields = {field: next((known for known in names if known in columns), None) for field, names in FIELDS.items()}
     if ids is None or not any(fields.values()):
-        raise UserError(f"{upload.name} needs a column 'image' with file names, and 'age', 'sex' or 'site'.")
+        raise UserError(f"{name} needs a column 'image' with file names, and 'age', 'sex' or 'site'.")
     return {
-        row[ids].lower(): _patient(number, {field: row[name] for field, name in fields.items() if name})
+        row[ids].lower(): _patient(number, {field: row[known] for field, known in fields.items() if known})
         for number, row in enumerate(rows, start=1)
     }
 
@@ -77,25 +80,23 @@ def _key(name: str, patients: Patients) -> str:
     return next((key for key in (str(path), path.name, path.stem) if key in patients), "")
 
 
-def predict_all(
-    predictors: Predictors, files: Sequence[Upload], patients: Patients, choice: object, progress: Progress = silent
-) -> list[Row]:
+def predict_all(choose: Choose, images: Sequence[Named], patients: Patients, progress: Progress = silent) -> list[Row]:
     """A row of COLUMNS for each image and model; an image that cannot be read has its error in it, the rest goes on.
 
-    Raises UserError when there is no image, or no model of that name.
+    Raises UserError when there is no image, or no model to ask.
     """
-    if not files:
+    if not images:
         raise UsageError("There is no image to predict: choose images, or a ZIP of images.")
-    predictors.choose(choice, Patient())
-    shown = progress(files, desc="Predicting", total=len(files))
-    return [row for file in shown for row in _rows(predictors, file, patient_of(file.name, patients), choice)]
+    choose(Patient())
+    shown = progress(images, desc="Predicting", total=len(images))
+    return [row for name, image in shown for row in _rows(choose, name, image, patient_of(name, patients))]
 
 
-def _rows(predictors: Predictors, file: Upload, patient: Patient, choice: object) -> Iterator[Row]:
-    told = {"image": file.name, "age": patient.age, "sex": str(patient.sex), "site": str(patient.site)}
+def _rows(choose: Choose, name: str, image: pixels.ImageInput, patient: Patient) -> Iterator[Row]:
+    told = {"image": name, "age": patient.age, "sex": str(patient.sex), "site": str(patient.site)}
     try:
-        picture = pixels.decode(file.content)
-        for predictor in predictors.choose(choice, patient):
+        picture = pixels.decode(image)
+        for predictor in choose(patient):
             yield told | predictor.record(predictor.predict(picture, patient))
     except UserError as error:
         yield told | {"error": str(error)}
@@ -105,25 +106,6 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """The rows as a table of COLUMNS, a column for each probability."""
     flat = [{**row, **row.get("probabilities", {}), "prediction_set": _codes(row)} for row in rows]
     return pd.DataFrame(flat).reindex(columns=COLUMNS)
-
-
-def to_html(rows: Iterable[Row]) -> str:
-    """The rows as people read them; an error stands where the diagnosis would."""
-    table = pd.DataFrame(
-        {
-            "Image": row["image"],
-            "Diagnosis": row.get("name") or row["error"],
-            "Malignant": f"{row['malignant_probability']:.1%}" if "name" in row else "",
-            "Risk": row.get("risk", ""),
-            "Not ruled out": _codes(row),
-            "Age": "" if row["age"] is None else f"{row['age']:g}",
-            "Sex": row["sex"],
-            "Site": row["site"],
-            "Model": row.get("run", ""),
-        }
-        for row in rows
-    )
-    return f'<div class="wide" tabindex="0">{table.to_html(index=False, border=0, classes="plain")}</div>'
 
 
 def _codes(row: Row) -> str:

@@ -1,6 +1,7 @@
 import io
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from skin import batch
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.patient import Patient, Sex, Site
-from skin.ui import batch
+from skin.ui import answer
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
 from skin.ui.uploads import Upload
 from skin.workspace import Workspace
@@ -20,13 +22,17 @@ Item = TypeVar("Item")
 
 
 def table(text: str) -> batch.Patients:
-    return batch.read_patients(Upload("patients.csv", text.encode()))
+    return batch.read_patients("patients.csv", text.encode())
 
 
 def photograph(name: str, colour: str) -> Upload:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), colour).save(buffer, "PNG")
     return Upload(name, buffer.getvalue())
+
+
+def asking(workspace: Workspace, choice: str) -> batch.Choose:
+    return partial(Predictors(workspace).choose, choice)
 
 
 # The table of patients
@@ -50,10 +56,6 @@ def test_separators_letter_case_order_and_further_columns_do_not_matter(text: st
     assert table(text) == {"a.jpg": Patient(45)}
 
 
-def test_no_table_means_that_nothing_is_known() -> None:
-    assert batch.read_patients(None) == {}
-
-
 @pytest.mark.parametrize("text", ["", "age,sex\n45,male\n", "image,diagnosis\na.jpg,mel\n", "\n\n\n", "image\na.jpg\n"])
 def test_a_table_without_its_columns_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"patients\.csv"):
@@ -63,7 +65,7 @@ def test_a_table_without_its_columns_is_refused(text: str) -> None:
 @pytest.mark.parametrize("content", [bytes(range(256)), b"\xff\xfe\x00", b'image,age\n"a.jpg,45\n'])
 def test_what_is_no_table_is_refused(content: bytes) -> None:
     with pytest.raises(UserError, match=r"patients\.csv"):
-        batch.read_patients(Upload("patients.csv", content))
+        batch.read_patients("patients.csv", content)
 
 
 def test_a_wrong_value_is_named_with_its_row() -> None:
@@ -91,17 +93,17 @@ def test_the_full_path_goes_before_the_name() -> None:
 
 def test_a_row_an_image_with_the_model_that_fits_what_is_known(two_models: Workspace) -> None:
     files = [photograph("red.png", "red"), photograph("blue.png", "blue")]
-    red, blue = batch.predict_all(Predictors(two_models), files, {"blue.png": Patient(90)}, AUTOMATIC)
+    red, blue = batch.predict_all(asking(two_models, AUTOMATIC), files, {"blue.png": Patient(90)})
     assert (red["image"], red["run"], red["diagnosis"]) == ("red.png", "ham10000-image", "mel")
     assert (blue["image"], blue["run"], blue["age"]) == ("blue.png", "ham10000-multimodal", 90)
     assert blue["malignant_probability"] > 0.2
 
 
 def test_a_batch_says_the_same_as_one_image_alone(two_models: Workspace) -> None:
-    predictors, patient = Predictors(two_models), Patient(60, Sex.MALE, Site.FACE)
+    patient, choose = Patient(60, Sex.MALE, Site.FACE), asking(two_models, "ham10000-multimodal")
     file = photograph("a.png", "purple")
-    (row,) = batch.predict_all(predictors, [file], {"a.png": patient}, "ham10000-multimodal")
-    (predictor,) = predictors.choose("ham10000-multimodal", patient)
+    (row,) = batch.predict_all(choose, [file], {"a.png": patient})
+    (predictor,) = choose(patient)
     alone = predictor.predict(file.content, patient)
     np.testing.assert_allclose(
         [row["probabilities"][code] for code in CODES], list(alone.probabilities.values()), atol=1e-6
@@ -109,13 +111,13 @@ def test_a_batch_says_the_same_as_one_image_alone(two_models: Workspace) -> None
 
 
 def test_both_models_give_two_rows(two_models: Workspace) -> None:
-    rows = batch.predict_all(Predictors(two_models), [photograph("a.png", "red")], {}, BOTH)
+    rows = batch.predict_all(asking(two_models, BOTH), [photograph("a.png", "red")], {})
     assert [row["run"] for row in rows] == ["ham10000-image", "ham10000-multimodal"]
 
 
 def test_what_cannot_be_read_has_its_error_and_the_rest_goes_on(two_models: Workspace) -> None:
     files = [Upload("bad.jpg", b"text"), photograph("red.png", "red")]
-    bad, good = batch.predict_all(Predictors(two_models), files, {}, AUTOMATIC)
+    bad, good = batch.predict_all(asking(two_models, AUTOMATIC), files, {})
     assert "not an image" in bad["error"]
     assert good["diagnosis"] == "mel"
     assert "error" not in good
@@ -123,9 +125,9 @@ def test_what_cannot_be_read_has_its_error_and_the_rest_goes_on(two_models: Work
 
 def test_an_empty_batch_and_an_unknown_model_are_refused(two_models: Workspace) -> None:
     with pytest.raises(UsageError, match="no image"):
-        batch.predict_all(Predictors(two_models), [], {}, AUTOMATIC)
+        batch.predict_all(asking(two_models, AUTOMATIC), [], {})
     with pytest.raises(UserError, match="no finished run"):
-        batch.predict_all(Predictors(two_models), [photograph("a.png", "red")], {}, "nobody")
+        batch.predict_all(asking(two_models, "nobody"), [photograph("a.png", "red")], {})
 
 
 def test_progress_is_told(two_models: Workspace) -> None:
@@ -135,7 +137,7 @@ def test_progress_is_told(two_models: Workspace) -> None:
         told.append((desc, total))
         return iterable
 
-    batch.predict_all(Predictors(two_models), [photograph("a.png", "red")] * 3, {}, AUTOMATIC, progress)
+    batch.predict_all(asking(two_models, AUTOMATIC), [photograph("a.png", "red")] * 3, {}, progress)
     assert told == [("Predicting", 3)]
 
 
@@ -145,7 +147,7 @@ def test_progress_is_told(two_models: Workspace) -> None:
 @pytest.fixture
 def rows(two_models: Workspace) -> list[batch.Row]:
     files = [photograph("red.png", "red"), Upload("bad.jpg", b"text")]
-    return batch.predict_all(Predictors(two_models), files, {"red.png": Patient(45.5)}, AUTOMATIC)
+    return batch.predict_all(asking(two_models, AUTOMATIC), files, {"red.png": Patient(45.5)})
 
 
 def test_the_file_holds_everything(rows: list[batch.Row]) -> None:
@@ -159,7 +161,7 @@ def test_the_file_holds_everything(rows: list[batch.Row]) -> None:
 
 
 def test_the_page_shows_the_error_in_the_place_of_the_diagnosis(rows: list[batch.Row]) -> None:
-    cells = re.findall("<td>(.*?)</td>", batch.to_html(rows))
+    cells = re.findall("<td>(.*?)</td>", answer.table(rows))
     good, bad = cells[: len(cells) // 2], cells[len(cells) // 2 :]
     assert (good[0], good[1], good[3], good[5]) == ("red.png", "Melanoma", "high", "45.5")
     assert good[2].endswith("%")
@@ -169,8 +171,8 @@ def test_the_page_shows_the_error_in_the_place_of_the_diagnosis(rows: list[batch
 
 def test_the_name_of_a_file_is_no_markup() -> None:
     row = {"image": "<img src=x>.jpg", "age": None, "sex": "unknown", "site": "unknown", "error": "<b>"}
-    assert "<img" not in batch.to_html([row])
-    assert "<b>" not in batch.to_html([row])
+    assert "<img" not in answer.table([row])
+    assert "<b>" not in answer.table([row])
 
 
 def test_the_summary_counts_what_failed_and_what_the_table_named_in_vain(rows: list[batch.Row]) -> None:
