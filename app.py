@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from skin.errors import UserError
-from skin.ui import shell
+from skin.ui import server, shell
 from skin.workspace import Workspace
 
 
@@ -15,7 +15,8 @@ def main() -> None:
     flags = _parser().parse_args()
     workspace = Workspace.locate(flags.home)
     shell.keep_uploads_in(workspace.uploads)
-    access = shell.access(flags.read_only, flags.share, os.environ)
+    access = server.access(flags.read_only, flags.share, os.environ, flags.host)
+    server.trust_proxies_of_a_space()
     blocks = shell.build(workspace, access.read_only)
     settings = shell.launch_settings(access)
     blocks.launch(server_name=flags.host, server_port=flags.port, share=flags.share, **settings)
@@ -23,7 +24,10 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", help="address to listen on (default: this machine only)")
+    parser.add_argument(
+        "--host",
+        help="address to listen on (default: this machine only); read-only without SKIN_AUTH where others reach it",
+    )
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
     parser.add_argument("--share", action="store_true", help="also serve a public link; read-only without SKIN_AUTH")
     parser.add_argument("--read-only", action="store_true", help="no training, no deletion, no paths of this machine")

@@ -1,4 +1,4 @@
-"""The page around the tabs: their table, the header with its notice, the theme, deep links and who may do what."""
+"""The page around the tabs: their table, the header with its notice, the theme and deep links."""
 
 import html
 import os
@@ -11,9 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from skin.errors import UsageError
 from skin.run import list_runs
-from skin.ui import comparison_tab, dataset_tab, performance_tab, predict_tab, training_tab
+from skin.ui import comparison_tab, dataset_tab, performance_tab, predict_tab, server, training_tab
 from skin.ui.page import Page
 from skin.workspace import PROJECT, Workspace
 
@@ -44,34 +43,6 @@ TABS: tuple[Tab, ...] = (
     Tab("comparison", "Comparison", comparison_tab.build),
 )
 """The pages of the app, in order; the first is what a visitor sees."""
-
-
-@dataclass(frozen=True)
-class Access:
-    """Whether visitors may only look, and the login that is asked of them."""
-
-    read_only: bool
-    login: tuple[str, str] | None
-
-
-def access(read_only: bool, share: bool, environ: Mapping[str, str]) -> Access:
-    """Who may do what, from the flags and the environment.
-
-    A Space is read-only unless its owner sets SKIN_ALLOW_TRAINING=1 and SKIN_AUTH=user:password; a shared link is
-    read-only unless SKIN_AUTH is set. Raises UsageError when SKIN_AUTH has another form.
-    """
-    login = _login(environ.get("SKIN_AUTH", ""))
-    closed_space = "SPACE_ID" in environ and not (login and environ.get("SKIN_ALLOW_TRAINING") == "1")
-    return Access(read_only or closed_space or (share and login is None), login)
-
-
-def _login(text: str) -> tuple[str, str] | None:
-    if not text:
-        return None
-    user, _, password = text.partition(":")
-    if not user or not password:
-        raise UsageError("SKIN_AUTH must have the form user:password.")
-    return user, password
 
 
 def keep_uploads_in(folder: Path) -> None:
@@ -136,10 +107,10 @@ def _header(read_only: bool) -> str:
     )
 
 
-def launch_settings(access: Access) -> dict[str, Any]:
-    """What `Blocks.launch` is given: the looks, the login, and nothing of a patient's left behind."""
+def launch_settings(access: server.Access) -> dict[str, Any]:
+    """What `Blocks.launch` is given: who may reach it, the looks, and nothing of a patient's left behind."""
     return {
-        "auth": access.login,
+        **server.settings(access),
         "theme": theme(),
         "css_paths": sorted(ASSETS.glob("*.css")),
         "favicon_path": LOGO,

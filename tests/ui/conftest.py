@@ -13,7 +13,7 @@ from skin.data.splits import SPLITTERS
 from skin.lesion import CODES
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
-from skin.ui import shell
+from skin.ui import server, shell
 from skin.workspace import Workspace
 
 AddRun = Callable[..., Run]
@@ -51,7 +51,7 @@ def add_run(workspace: Workspace, demo: Dataset) -> AddRun:
 def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of the whole app, in which two models can predict and nothing can be trained."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    access = shell.access(True, False, {})
+    access = server.access(True, False, {})
     blocks = shell.build(two_models, access.read_only)
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
     yield address

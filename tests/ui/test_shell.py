@@ -12,12 +12,9 @@ import httpx
 import pytest
 
 from skin.config import TrainConfig
-from skin.errors import UsageError
 from skin.run import Run
-from skin.ui import shell
+from skin.ui import server, shell
 from skin.workspace import PROJECT, Workspace
-
-OPEN = {"SKIN_ALLOW_TRAINING": "1", "SKIN_AUTH": "me:secret:word"}
 
 START = """
 import json, sys
@@ -29,9 +26,9 @@ def listen(event, args):
         reached.add(str(args[1][0]))
 sys.addaudithook(listen)
 from pathlib import Path
-from skin.ui import shell
+from skin.ui import server, shell
 from skin.workspace import Workspace
-access = shell.access(False, False, {})
+access = server.access(False, False, {})
 blocks = shell.build(Workspace(Path(sys.argv[1])), access.read_only)
 blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
 print(json.dumps({"modules": list(sys.modules), "reached": sorted(reached)}))
@@ -52,37 +49,11 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    access = shell.access(False, False, {})
+    access = server.access(False, False, {})
     blocks = shell.build(Workspace(tmp_path_factory.mktemp("home")), access.read_only)
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
     yield address
     blocks.close(verbose=False)
-
-
-@pytest.mark.parametrize(
-    ("read_only", "share", "environ", "expected"),
-    [
-        (False, False, {}, (False, None)),
-        (True, False, {}, (True, None)),
-        (False, True, {}, (True, None)),
-        (False, True, OPEN, (False, ("me", "secret:word"))),
-        (False, False, {"SPACE_ID": "me/space"}, (True, None)),
-        (False, False, {"SPACE_ID": "me/space", "SKIN_ALLOW_TRAINING": "1"}, (True, None)),
-        (False, False, {"SPACE_ID": "me/space", "SKIN_AUTH": "a:b"}, (True, ("a", "b"))),
-        (False, False, {"SPACE_ID": "me/space", **OPEN}, (False, ("me", "secret:word"))),
-        (True, False, {"SPACE_ID": "me/space", **OPEN}, (True, ("me", "secret:word"))),
-    ],
-)
-def test_who_may_change_something(
-    read_only: bool, share: bool, environ: dict[str, str], expected: tuple[bool, tuple[str, str] | None]
-) -> None:
-    assert shell.access(read_only, share, environ) == shell.Access(*expected)
-
-
-@pytest.mark.parametrize("login", ["me", "me:", ":secret"])
-def test_half_a_login_is_refused(login: str) -> None:
-    with pytest.raises(UsageError, match="user:password"):
-        shell.access(False, False, {"SKIN_AUTH": login})
 
 
 def test_the_app_starts_without_tensorflow(started: dict[str, Any]) -> None:
