@@ -194,7 +194,7 @@ def show_disagreements(shelf: Shelf, subjects: Subjects, name: str) -> tuple[str
     sentence = f"{len(ids):,} image{'s' * (len(ids) != 1)}{shown}: the truth, then what {', '.join(subjects)} say."
     heading = f"<p>{escape(sentence)}</p>"
     try:
-        return heading, gr.Gallery(pictures(captions, subjects[name].dataset, shelf), visible=bool(captions))
+        return heading, gr.Gallery(pictures(captions, subjects[name], shelf), visible=bool(captions))
     except UserError as error:
         return f"{heading}{_notice(str(error))}{report_html.picture_list(captions)}", gr.Gallery(visible=False)
 
@@ -240,7 +240,7 @@ def build(page: Page) -> None:
         _build_verdict(view)
         view.follow(partial(show_settings, workspace), [gr.HTML(elem_classes="report")])
         _build_classes(view)
-        _build_disagreements(view, Shelf(workspace))
+        _build_disagreements(view, page.shelf)
     choosing = {
         "fn": partial(choose, workspace),
         "inputs": [runs, page.opened],

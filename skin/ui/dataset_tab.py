@@ -21,7 +21,7 @@ from skin.errors import UsageError, UserError
 from skin.lesion import TAXONOMY, LesionImage
 from skin.patient import MAX_AGE, Sex, Site
 from skin.plots import dataset as plots
-from skin.ui import facts
+from skin.ui import facts, folders
 from skin.ui.page import Page, spoken
 from skin.ui.selection import COLUMNS, Filters, Look, Shelf
 
@@ -66,13 +66,15 @@ def open_dataset(
 ) -> list[Any]:
     """What went wrong, what to say of the chosen data set, the filters set to nothing, and who is to look at it.
 
-    Where it cannot be opened, the last one stays.
+    Where it cannot be opened, the last one stays. A folder is remembered, so that other tabs find pictures in it.
     """
     try:
         dataset = shelf.open(_wanted(read_only, choice, folder), progress.tqdm).dataset
     except UserError as error:
         problem = gr.HTML(facts.message(str(error), "alert"), visible=True)
         return [problem, *[gr.skip()] * (2 + len(NO_FILTERS) + len(SECTIONS))]
+    if dataset.name not in DATASETS:
+        folders.remember(shelf.workspace, dataset.name)
     return [gr.HTML(visible=False), facts.about(dataset), *NO_FILTERS, *_tell(Look(dataset.name, time.time()), shown)]
 
 
@@ -207,7 +209,7 @@ class Scene:
 
 def build(page: Page) -> None:
     """Lay out the tab and wire it."""
-    shelf, shown = Shelf(page.workspace), gr.State(next(iter(SECTIONS)))
+    shelf, shown = page.shelf, gr.State(next(iter(SECTIONS)))
     panel, *sections = scenes = [Scene(shelf, gr.State(Look())) for _ in ("panel", *SECTIONS)]
     looks = [scene.look for scene in scenes]
     choice, folder, button = _build_choice(page.read_only)

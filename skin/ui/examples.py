@@ -8,16 +8,16 @@ from io import BytesIO
 import numpy as np
 
 from skin.data import pixels
-from skin.data.splits import Split
 from skin.data.synthetic import PROFILES, draw_lesion
 from skin.errors import UserError
 from skin.lesion import CODES, LesionImage, diagnosis
 from skin.patient import Patient, Sex, Site
+from skin.report import load_predictions
 from skin.run import Run
 from skin.ui.answer import in_words
 from skin.ui.facts import SYNTHETIC
 from skin.ui.overlay import data_url, small
-from skin.ui.pictures import is_at_hand
+from skin.ui.pictures import diagnoses
 from skin.ui.selection import Shelf
 
 
@@ -65,16 +65,18 @@ def examples(shelf: Shelf, run: Run | None, number: int) -> Examples:
 def _tested(shelf: Shelf, run: Run, rng: np.random.Generator) -> Examples | None:
     """Of the test part of the photographs that the run was trained on, or None where they are not at hand.
 
-    A data set that lies elsewhere is looked for in Kaggle's HAM10000, if that was downloaded.
+    A data set that lies elsewhere is looked for among those that are; see `Shelf.holding`.
     """
-    names = [name for name in (run.config.dataset, "kaggle") if name != "demo" and is_at_hand(name, shelf)]
-    if not names:
+    predictions = load_predictions(run.predictions_path).get("test")
+    if predictions is None or run.config.dataset == "demo":
         return None
-    dataset, test = shelf[names[0]].dataset, set(Split.load(run.split_path).test)
-    images = [image for image in dataset.images if image.image_id in test]
-    about = f"Test images of {dataset.title}, which {run.name} was not trained on."
-    picked = tuple(_pick(images, rng))
-    return Examples(about, picked) if picked else None
+    tested = diagnoses(predictions)
+    opened = shelf.holding(tested, run.config.dataset)
+    if opened is None:
+        return None
+    images = [image for image_id, image in opened.images.items() if image_id in tested]
+    about = f"Test images of {opened.dataset.title}, which {run.name} was not trained on."
+    return Examples(about, tuple(_pick(images, rng)))
 
 
 def _pick(images: Sequence[LesionImage], rng: np.random.Generator) -> Iterator[Example]:

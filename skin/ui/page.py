@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 import gradio as gr
 
 from skin.errors import UserError
+from skin.ui.selection import Shelf
 from skin.workspace import Workspace
 
 Given = ParamSpec("Given")
@@ -29,6 +30,11 @@ class Page:
     tabs: gr.Tabs
     opened: gr.State
     timer: gr.Timer
+
+    @functools.cached_property
+    def shelf(self) -> Shelf:
+        """The data sets that are open, shared by all tabs."""
+        return Shelf(self.workspace)
 
 
 def spoken(handler: Callable[Given, Answer]) -> Callable[Given, Answer]:

@@ -115,7 +115,7 @@ def show_pictures(shelf: Shelf, subject: Subject, cell: Cell | None) -> tuple[st
     heading = f"<h3>{_cell_heading(cell, len(rows)) if cell else _mistakes_heading(len(rows))}</h3>"
     captions = subject.captions(rows[:N_PICTURES])
     try:
-        return heading, gr.Gallery(pictures(captions, subject.dataset, shelf), visible=bool(captions))
+        return heading, gr.Gallery(pictures(captions, subject, shelf), visible=bool(captions))
     except UserError as error:
         listed = report_html.picture_list(captions)
         return f"{heading}<p>{escape(str(error))}</p>{listed}", gr.Gallery(visible=False)
@@ -179,7 +179,7 @@ def build(page: Page) -> None:
     view = View(gr.State(None), partial(load_subject, page.workspace))
     with gr.Column(visible=False) as content:
         _build_headline(view)
-        _build_confusion(view, Shelf(page.workspace))
+        _build_confusion(view, page.shelf)
         for section in (_build_classes, _build_groups, _build_curves, _build_training):
             section(view)
     choosing = {

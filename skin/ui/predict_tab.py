@@ -21,7 +21,6 @@ from skin.ui.examples import CLICKED, Examples, buttons, examples
 from skin.ui.facts import message
 from skin.ui.page import Page, spoken
 from skin.ui.predictors import AUTOMATIC, Predictors
-from skin.ui.selection import Shelf
 
 LIMITS = (
     "Made for images taken through a dermatoscope. An ordinary photograph, or something that is none of the seven "
@@ -111,7 +110,7 @@ def forget_example() -> gr.HTML:
 def build(page: Page) -> None:
     """Lay out the tab and wire it."""
     predictors = Predictors(page.workspace)
-    showcase = lru_cache(maxsize=16)(partial(examples, Shelf(page.workspace)))
+    showcase = lru_cache(maxsize=16)(partial(examples, page.shelf))
     Endpoints(predictors).publish()
     with gr.Tabs():
         with gr.Tab("One image"):

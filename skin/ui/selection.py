@@ -1,17 +1,20 @@
 """Which data sets are open, and which of their images are looked at."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
 
-from skin.data import datasets
-from skin.data.datasets import Dataset
-from skin.errors import UsageError
-from skin.lesion import TAXONOMY
+from skin.data import datasets, ham10000
+from skin.data.datasets import DATASETS, Dataset
+from skin.errors import UsageError, UserError
+from skin.lesion import TAXONOMY, LesionImage
 from skin.patient import MAX_AGE
 from skin.progress import Progress, silent
+from skin.ui import folders
 from skin.workspace import Workspace
 
 COLUMNS = ["image_id", "lesion_id", "diagnosis", "age", "sex", "site", "confirmed_by", "source"]
@@ -70,6 +73,11 @@ class Opened:
         return self.dataset.frame()
 
     @cached_property
+    def images(self) -> dict[str, LesionImage]:
+        """The images by their ids."""
+        return {image.image_id: image for image in self.dataset.images}
+
+    @cached_property
     def texts(self) -> "pd.Series[str]":
         """What a search looks through: a text in lower case for each row of the frame."""
         names = self.frame["diagnosis"].map({diagnosis.code: diagnosis.name for diagnosis in TAXONOMY})
@@ -99,6 +107,32 @@ class Shelf:
         """The open data set of this name; one that had to make room is read again."""
         return self._opened.get(name) or self.open(name)
 
+    def at_hand(self, name: str) -> str | None:
+        """The name under which a data set is kept that can be read without downloading it; None for any other."""
+        if name == "kaggle":
+            return name if ham10000.is_downloaded(self.workspace) else None
+        return name if name in DATASETS else folders.full_path(name)
+
+    def holding(self, diagnoses: Mapping[str, str], name: str) -> Opened | None:
+        """The data set of this name or, where it is elsewhere, another one at hand that holds the same images.
+
+        These are given by their ids, with their diagnoses: where one differs, it is another image of that id. None
+        where no data set at hand holds any of them.
+        """
+        for candidate in (name, "kaggle", *folders.remembered(self.workspace)):
+            with suppress(UserError):  # of a folder that holds no data set any more
+                opened = self[kept] if (kept := self.at_hand(candidate)) else None
+                if opened and _holds(opened, diagnoses, strictly=candidate != name):
+                    return opened
+        return None
+
     def selected(self, look: Look) -> pd.DataFrame:
         """The rows of the images that are looked at; none while no data set is open."""
         return look.filters.select(self[look.name].frame) if look.name else pd.DataFrame()
+
+
+def _holds(opened: Opened, diagnoses: Mapping[str, str], strictly: bool) -> bool:
+    """Whether it holds any of these images; strictly: and none of another diagnosis under one of their ids."""
+    shared = opened.images.keys() & diagnoses.keys()
+    alike = (opened.images[image_id].diagnosis == diagnoses[image_id] for image_id in shared)
+    return bool(shared) and (not strictly or all(alike))

@@ -1,10 +1,13 @@
 """The Dataset tab on real widgets."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from playwright.sync_api import Page, expect
+from served_app import App
 
 Visit = Callable[[str], Page]
 
@@ -84,3 +87,33 @@ def test_a_folder_that_is_none_is_refused_and_the_page_goes_on(visit: Visit) -> 
 
     expect(page.get_by_role("alert").filter(has_text="neither a data set nor a folder")).to_be_visible()
     expect(page.locator(".synthetic")).to_be_visible()
+
+
+@pytest.fixture
+def fresh_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """An app that nobody opened a data set in, on a machine without Kaggle's download."""
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
+    app = App.start(tmp_path / "home")
+    yield app
+    app.kill()
+
+
+@pytest.mark.ham10000
+def test_a_folder_opened_here_gives_other_tabs_the_pictures_of_the_shipped_runs(fresh_app: App, page: Page) -> None:
+    mistakes = f"{fresh_app.url}?tab=performance&run=ham10000-image"
+    page.goto(mistakes)
+    expect(page.get_by_text("The pictures are not on this machine")).to_be_visible()
+
+    page.goto(f"{fresh_app.url}?tab=dataset")
+    page.get_by_label("A folder").check()
+    page.get_by_label("Path of the folder").fill(os.environ["HAM10000_DIR"])
+    page.keyboard.press("Enter")
+    expect(page.locator(".facts").filter(has_text="images")).to_contain_text("10,015")
+
+    fresh_app.kill()
+    fresh_app.restart()  # the folder is remembered in the home, not in the process
+    page.goto(mistakes)
+    expect(page.locator(".pictures:visible img").first).to_be_visible()
+    expect(page.get_by_text("The pictures are not on this machine")).to_be_hidden()
+    page.goto(f"{fresh_app.url}?tab=comparison")
+    expect(page.locator(".pictures:visible img").first).to_be_visible()

@@ -11,6 +11,7 @@ from skin.data.datasets import DATASETS, Dataset
 from skin.errors import UsageError
 from skin.plots.dataset import NORMALISATIONS
 from skin.ui import dataset_tab as tab
+from skin.ui import folders
 from skin.ui.page import Page
 from skin.ui.selection import COLUMNS, Filters, Look, Shelf
 from skin.workspace import Workspace
@@ -68,6 +69,18 @@ def test_a_folder_is_opened_by_its_path(shelf: Shelf, demo: Dataset) -> None:
 
     assert look.name == folder
     assert len(shelf.selected(look)) == len(demo.images)
+
+
+def test_a_folder_is_remembered_and_what_was_refused_is_not(workspace: Workspace, demo: Dataset) -> None:
+    folder, shelf = str(demo.images[0].path.parents[1]), Shelf(workspace)
+
+    open_dataset(shelf, "folder", folder, read_only=True)
+    open_dataset(shelf, folder, "", read_only=True)
+    open_dataset(shelf, "folder", str(workspace.home))
+    assert folders.remembered(workspace) == []
+
+    open_dataset(shelf, "folder", folder)
+    assert folders.remembered(Workspace(workspace.home)) == [folder]
 
 
 def test_filters_reach_the_panel_and_the_section_that_is_shown() -> None:

@@ -24,8 +24,9 @@ from skin.explain import EXPLANATIONS
 from skin.lesion import CODES, TAXONOMY
 from skin.patient import Patient, Sex, Site
 from skin.predict import Prediction
+from skin.report import Predictions, save_predictions
 from skin.run import Run
-from skin.ui import answer, asking, examples, predict_tab
+from skin.ui import answer, asking, examples, folders, predict_tab
 from skin.ui.examples import Examples
 from skin.ui.overlay import overlay
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
@@ -222,7 +223,12 @@ def test_a_network_is_loaded_once_and_again_when_it_was_replaced(two_models: Wor
 def photographed(workspace: Workspace, demo: Dataset) -> Run:
     """A run that was trained on a folder."""
     run = Run.create(workspace, "photographed", TrainConfig.from_preset("demo", dataset=demo.images[0].path.parents[1]))
-    SPLITTERS["by-lesion"](demo.images, 42).save(run.split_path)
+    split = SPLITTERS["by-lesion"](demo.images, 42)
+    split.save(run.split_path)
+    images = [image for image in demo.images if image.image_id in split.test]
+    ids, lesions = zip(*((image.image_id, image.lesion_id) for image in images), strict=True)
+    truth = np.array([CODES.index(image.diagnosis) for image in images])
+    save_predictions(run.predictions_path, {"test": Predictions(ids, lesions, truth, np.eye(7, dtype="f")[truth])})
     return run
 
 
@@ -237,6 +243,20 @@ def test_examples_are_test_images_of_every_diagnosis_and_keep_their_secret(
     assert html.count("data-number") == len(CODES)
     assert not any(known.name in html for known in TAXONOMY)
     assert not any(example.origin in html for example in shown.images)
+
+
+def test_examples_come_from_a_folder_that_was_opened_where_the_runs_own_is_elsewhere(
+    photographed: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    folder = Path(photographed.config.dataset)
+    config = json.loads(photographed.config_path.read_text())
+    photographed.config_path.write_text(json.dumps(config | {"dataset": "kaggle"}))
+    moved = Run(photographed.folder)
+    assert "Synthetic" in examples.examples(Shelf(workspace), moved, 0).about
+
+    folders.remember(workspace, str(folder))
+    assert "photographed was not trained on" in examples.examples(Shelf(workspace), moved, 0).about
 
 
 def test_where_no_test_image_is_at_hand_examples_are_drawn(workspace: Workspace) -> None:

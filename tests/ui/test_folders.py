@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from skin.ui import folders
+from skin.workspace import Workspace
+
+
+@pytest.fixture
+def memory(workspace: Workspace) -> Path:
+    folders.remember(workspace, "/")
+    return workspace.datasets / "folders.json"
+
+
+def test_the_folders_opened_last_are_remembered_the_newest_first(workspace: Workspace, tmp_path: Path) -> None:
+    paths = [tmp_path / f"folder {number}" for number in range(folders.KEPT + 1)]
+    for path in [*paths, paths[-2]]:
+        path.mkdir(exist_ok=True)
+        folders.remember(workspace, str(path))
+
+    assert folders.remembered(workspace) == [str(paths[k]) for k in (-2, -1, *range(-3, -folders.KEPT - 1, -1))]
+    assert folders.remembered(Workspace(workspace.home / "another")) == []
+
+
+def test_a_folder_that_is_gone_is_forgotten(workspace: Workspace, tmp_path: Path) -> None:
+    gone, kept = tmp_path / "gone", tmp_path / "kept"
+    for path in (gone, kept):
+        path.mkdir()
+        folders.remember(workspace, str(path))
+    gone.rmdir()
+
+    assert folders.remembered(workspace) == [str(kept)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\x00",
+        b'["/"',
+        b"null",
+        b"7",
+        b'{"/": "/"}',
+        b"[" * 100_000,
+        b'[7, null, [], {}, "", "\\u0000", "/no"]',
+    ],
+    ids=["empty", "binary", "cut off", "null", "number", "object", "too deep", "wrong rows"],
+)
+def test_a_damaged_memory_is_no_memory_and_is_replaced(workspace: Workspace, memory: Path, content: bytes) -> None:
+    assert folders.remembered(workspace) == ["/"]
+    memory.write_bytes(content)
+
+    assert folders.remembered(workspace) == []
+    folders.remember(workspace, "/tmp")
+    assert folders.remembered(workspace) == ["/tmp"]
+
+
+def test_a_home_that_cannot_be_written_stops_nobody(workspace: Workspace) -> None:
+    workspace.cache.write_text("a file where the folder should be")
+
+    folders.remember(workspace, "/tmp")
+    assert folders.remembered(workspace) == []
+
+
+@pytest.mark.parametrize("name", ["", "\0", "a" * 5000, "~nobody-has-this-name/x", "/no/such/folder", __file__])
+def test_what_is_no_folder_has_no_path(name: str) -> None:
+    assert folders.full_path(name) is None
