@@ -8,6 +8,7 @@ the login reloads on 200, says that the password is wrong on 400 and is silent o
 import hmac
 import ipaddress
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from skin.errors import UsageError
+from skin.errors import UsageError, UserError
 
 OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine that no name server can give to another's page."""
@@ -88,6 +89,26 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return address.lower() == "localhost"
+
+
+def port_of(text: str) -> int:
+    """The port that is written there. Raises UsageError where there can be none of that number."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise UsageError("--port must be a whole number from 1 to 65535.")
+    return int(text)
+
+
+def check_address(host: str | None, port: int | None) -> None:
+    """Raises UserError when nothing can listen there, before the page is built for it."""
+    for address in dict.fromkeys((host or OWN_NAMES[1], OWN_NAMES[1])):  # Gradio tries 127.0.0.1, whatever it is given
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address.strip("[]"), port or 0))
+        except OSError as error:
+            at = address if port is None else f"{address}, port {port}"
+            cause = str(error.strerror).lower()
+            raise UserError(f"The app cannot listen on {at} ({cause}): choose another --port or --host.") from error
 
 
 def trust_proxies_of_a_space() -> None:

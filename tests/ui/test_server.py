@@ -1,13 +1,14 @@
 """The app behind its own server: who may reach it, under which names, and how often they may try a password."""
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import httpx
 import pytest
 
-from skin.errors import UsageError
+from skin.errors import UsageError, UserError
 from skin.ui import server, shell
 from skin.workspace import Workspace
 
@@ -143,3 +144,24 @@ def test_many_clients_together_cannot_guess_either(serve: Serve) -> None:
         statuses = [login(url, "guess", f"203.0.113.{number}").status_code for number in range(server.LOGINS_IN_ALL)]
         assert set(statuses) == {400}
         assert login(url, "guess", client="198.51.100.1").status_code == 429
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "99999999999", "seven", "7860.5", "", "²"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    with pytest.raises(UsageError, match="whole number from 1 to 65535"):
+        server.port_of(port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "nobody.invalid"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    with pytest.raises(UserError, match=f"cannot listen on {host}"):
+        server.check_address(host, None)
+
+
+@pytest.mark.parametrize("host", [None, "127.0.0.1", "localhost", "0.0.0.0"])
+def test_a_port_in_use_is_refused_and_a_free_one_is_not(host: str | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} .address already in use."):
+            server.check_address(host, port)
+    server.check_address(host, port)

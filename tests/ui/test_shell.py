@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -150,3 +151,24 @@ def test_a_wrong_login_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
 
     assert output.returncode == 2
     assert output.stderr.strip() == "SKIN_AUTH must have the form user:password."
+
+
+def start(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """The app, started with flags with which it ends by itself."""
+    command = [sys.executable, "app.py", "--home", str(home), *flags]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, check=False, text=True)
+
+
+def test_a_port_in_use_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = start(tmp_path, "--port", str(port))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    expected = f"The app cannot listen on 127.0.0.1, port {port} (address already in use): choose another --port or --host."
+    assert ended.stderr.strip() == expected
+
+
+def test_an_impossible_port_is_said_in_a_sentence(tmp_path: Path) -> None:
+    ended = start(tmp_path, "--port", "65536")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.strip() == "--port must be a whole number from 1 to 65535."
