@@ -308,7 +308,10 @@ def compare(
     workspace = Workspace.locate(home)
     if part not in ("test", "validation"):
         raise UsageError(f"The part must be test or validation, not {part!r}.")
-    comparison = _compare(runs.get(workspace, a), runs.get(workspace, b), part)
+    first, second = runs.get(workspace, a), runs.get(workspace, b)
+    if first.folder.resolve() == second.folder.resolve():
+        raise UsageError(f"{first.name} is one run: name another one to compare it with.")
+    comparison = _compare(first, second, part)
     if as_json:
         _print_json(comparison.to_dict())
     else:
@@ -321,6 +324,9 @@ def _compare(a: Run, b: Run, part: str = "test") -> Comparison:
 
 
 def _show_comparison(comparison: Comparison) -> None:
+    if comparison.identical:
+        print(comparison.verdict)
+        return
     print(f"{comparison.b} minus {comparison.a}, {comparison.n} images of {comparison.n_lesions} lesions")
     _print_table(
         ["metric", "difference", "low", "high"],

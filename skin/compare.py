@@ -19,13 +19,15 @@ class Comparison:
     """How model `b` differs from model `a`; every difference is b - a with its paired 95% interval.
 
     `only_a` and `only_b` are the ids of the images that one model alone gets right; `mcnemar_p` is the exact p-value
-    of their numbers being so unlike by chance (McNemar's test, which takes images as independent).
+    of their numbers being so unlike by chance (McNemar's test, which takes images as independent). `identical` models
+    give every image the same probabilities: one is a copy of the other, and there is nothing to tell apart.
     """
 
     a: str
     b: str
     n: int
     n_lesions: int
+    identical: bool
     difference: dict[str, Estimate]
     per_class_f1: dict[str, Estimate]
     only_a: tuple[str, ...]
@@ -44,23 +46,26 @@ def compare(a: Predictions, b: Predictions, names: tuple[str, str]) -> Compariso
 
     Raises UserError with the reason when the images or their true diagnoses differ.
     """
-    b = _in_order_of(a, b)
+    b = in_order_of(a, b)
     right_a, right_b = a.predicted == a.truth, b.predicted == b.truth
     only_a, only_b = _ids(a, right_a & ~right_b), _ids(a, right_b & ~right_a)
     values_a, values_b = headline_values(a), headline_values(b)
     difference = {name: Estimate.of(values_b[name] - values_a[name]) for name in METRICS}
     f1_scores = resampled(b, metrics.class_f1_scores) - resampled(a, metrics.class_f1_scores)
     n, n_lesions = len(a.image_ids), len(set(a.lesion_ids))
+    sample = f"on {n:,} images of {n_lesions:,} lesions"
+    identical = np.array_equal(a.probabilities, b.probabilities)
     return Comparison(
         *names,
         n=n,
         n_lesions=n_lesions,
+        identical=identical,
         difference=difference,
         per_class_f1={code: Estimate.of(values) for code, values in zip(CODES, f1_scores.T, strict=True)},
         only_a=only_a,
         only_b=only_b,
         mcnemar_p=mcnemar(len(only_a), len(only_b)),
-        verdict=_verdict(names, difference[PRIMARY], f"on {n:,} images of {n_lesions:,} lesions"),
+        verdict=_sameness(names, sample) if identical else _verdict(names, difference[PRIMARY], sample),
     )
 
 
@@ -70,8 +75,11 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
 
 
-def _in_order_of(a: Predictions, b: Predictions) -> Predictions:
-    """`b` with its images in the order of `a`."""
+def in_order_of(a: Predictions, b: Predictions) -> Predictions:
+    """`b` with its images in the order of `a`.
+
+    Raises UserError with the reason when the images or their true diagnoses differ.
+    """
     row = {image_id: i for i, image_id in enumerate(b.image_ids)}
     shared = [image_id for image_id in a.image_ids if image_id in row]
     if len(shared) < max(len(a.image_ids), len(b.image_ids)):
@@ -90,6 +98,11 @@ def _in_order_of(a: Predictions, b: Predictions) -> Predictions:
 
 def _ids(predictions: Predictions, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
     return tuple(predictions.image_ids[i] for i in np.flatnonzero(chosen))
+
+
+def _sameness(names: tuple[str, str], sample: str) -> str:
+    a, b = names
+    return f"{a} and {b} give the same probabilities {sample}: they are one model, and there is nothing to compare."
 
 
 def _verdict(names: tuple[str, str], difference: Estimate, sample: str) -> str:

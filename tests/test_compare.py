@@ -61,11 +61,14 @@ def test_alike_models_cannot_be_told_apart() -> None:
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
-    comparison = compare(A, A, ("a", "a"))
+    comparison = compare(A, A, ("a", "b"))
     assert {estimate.value for estimate in comparison.difference.values()} == {0.0}
     assert {estimate.high for estimate in comparison.difference.values()} == {0.0}
     assert comparison.mcnemar_p == 1
     assert comparison.only_a == comparison.only_b == ()
+    assert comparison.identical
+    assert comparison.verdict.startswith("a and b give the same probabilities on 600 images of 300 lesions")
+    assert not compare(A, B, ("a", "b")).identical
 
 
 def test_pairing_narrows_the_interval() -> None:

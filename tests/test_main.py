@@ -105,7 +105,16 @@ def test_compare_gives_differences_and_a_verdict(shared_workspace: Workspace, tr
     assert set(comparison["difference"]["accuracy"]) == ESTIMATE
     assert comparison["difference"]["accuracy"]["value"] == 0
     assert comparison["mcnemar_p"] == 1
-    assert "cannot be told apart" in comparison["verdict"]
+    assert comparison["identical"]
+    assert "give the same probabilities" in comparison["verdict"]
+
+
+def test_compare_tells_a_copy_in_a_sentence_without_a_table_of_zeros(
+    shared_workspace: Workspace, trained_run: Run, twins: Run
+) -> None:
+    told = call(shared_workspace, "compare", trained_run.name, twins.name).stdout
+    assert told.startswith(f"{trained_run.name} and {twins.name} give the same probabilities")
+    assert "0.000" not in told
 
 
 def test_predict_gives_probabilities_of_all_diagnoses(
@@ -142,6 +151,7 @@ def test_runs_lists_what_there_is(shared_workspace: Workspace, trained_run: Run)
         (["predict", "x.jpg", "--age", "-3"], 2, "between 0 and 120 years"),
         (["predict", "x.jpg", "--site", "moon"], 2, "Unknown site 'moon'"),
         (["predict", "no-such-image.jpg", "--run", "trained"], 1, "no-such-image.jpg"),
+        (["compare", "trained", "trained"], 2, "trained is one run: name another"),
         (["resume", "trained"], 1, "finished"),
         (["stop", "trained"], 1, "nothing to stop"),
         (["nonsense"], 2, "No such command"),

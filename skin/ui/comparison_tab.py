@@ -1,7 +1,7 @@
 """The Comparison tab: two or more runs on the same test images."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 import plotly.graph_objects as go
 
-from skin.compare import Comparison, compare
+from skin.compare import Comparison
 from skin.config import differences, field_infos
 from skin.errors import UserError
 from skin.lesion import CODES
@@ -18,45 +18,53 @@ from skin.metrics import METRICS, Estimate
 from skin.plots import comparison as plots
 from skin.run import Run
 from skin.ui import report_html
-from skin.ui.page import Page
+from skin.ui.compared import PART, Compared, Fit, Subjects, load_compared
+from skin.ui.page import Page, spoken
 from skin.ui.pictures import GALLERY, pictures
 from skin.ui.selection import Shelf
-from skin.ui.subject import Key, Subject, load_subject, reported_run, reported_runs
+from skin.ui.subject import Key, Subject, reported_run, reported_runs
 from skin.ui.view import QUIET, View, tab_being_built
 from skin.workspace import Workspace
 
-PART = "test"
 MAX_RUNS = len(plots.RUN_STYLES)
 N_PICTURES = 24
 
 NOTHING_YET = "No run has a report yet: train both models on the Training tab (the demo takes a few minutes)."
+GONE = "It was renamed or deleted, or has no report yet."
 NOT_ENOUGH = "Choose at least two runs; the first is what the others are compared with."
-
-Subjects = Mapping[str, Subject]
-"""What is compared, by the name of the run; the first is the baseline."""
 
 
 def choose(workspace: Workspace, chosen: Sequence[str], opened: str) -> list[Any]:
     """The runs to choose from, the keys of those that are compared, a notice, and the content.
 
     Where nothing is chosen, it is the run that was opened elsewhere, else the newest that has one on the same images.
+    What cannot be compared with the first of the chosen ones is marked, and left out with the reason.
     """
     runs = reported_runs(workspace)
-    names = list(chosen) or (_pair(runs, opened) if opened else _first_pair(runs))
-    dropdown = _dropdown(runs, names)
-    try:
-        keys = _keys(workspace, names)
-        load(workspace, keys)
-    except UserError as error:
-        return [dropdown, None, gr.HTML(_notice(str(error)), visible=True), gr.Column(visible=False)]
-    return [dropdown, keys, gr.HTML(visible=False), gr.Column(visible=True)]
+    names = list(dict.fromkeys(chosen)) or (_pair(runs, opened) if opened else _first_pair(runs))
+    fit = Fit.of(runs[name] for name in dict.fromkeys([*names, *runs]) if name in runs)
+    obstacles = {**{name: GONE for name in names if name not in runs}, **fit.obstacles}
+    keys = tuple(Key.of_run(workspace, name, PART) for name in names if name in fit.names)
+    enough = len(keys) > 1
+    notice = "" if enough else _notice(NOT_ENOUGH if runs else NOTHING_YET)
+    notice += _left_out(names, obstacles)
+    return [
+        _dropdown(runs, names, obstacles),
+        keys if enough else None,
+        gr.HTML(notice, visible=bool(notice)),
+        gr.Column(visible=enough),
+    ]
 
 
-def _keys(workspace: Workspace, names: Sequence[str]) -> tuple[Key, ...]:
-    """The keys of the runs. Raises UserError when one is gone, or they are too few."""
-    if len(names) < 2:
-        raise UserError(NOT_ENOUGH if reported_runs(workspace) else NOTHING_YET)
-    return tuple(Key.of_run(workspace, name, PART) for name in names)
+def _left_out(names: Sequence[str], obstacles: Mapping[str, str]) -> str:
+    """Why runs cannot be compared: those that were chosen in a sentence each, the others folded away."""
+    chosen = "".join(_notice(f"{name} is left out. {obstacles[name]}") for name in names if name in obstacles)
+    others = [(name, reason) for name, reason in obstacles.items() if name not in names]
+    if not others:
+        return chosen
+    table = report_html.rows_table(["Run", "Why not"], others)
+    count = f"{len(others):,} more run{'s' * (len(others) > 1)}"
+    return f"{chosen}<details><summary>{count} cannot be compared with these: which, and why</summary>{table}</details>"
 
 
 def follow(workspace: Workspace, opened: str) -> Any:
@@ -65,17 +73,20 @@ def follow(workspace: Workspace, opened: str) -> Any:
     return _dropdown(runs, _pair(runs, opened)) if opened else gr.skip()
 
 
-def _dropdown(runs: Mapping[str, Run], chosen: Sequence[str]) -> gr.Dropdown:
-    return gr.Dropdown(list(dict.fromkeys([*runs, *chosen])), value=list(chosen), multiselect=True)
+def _dropdown(runs: Iterable[str], chosen: Sequence[str], obstacles: Collection[str] = ()) -> gr.Dropdown:
+    names = dict.fromkeys([*runs, *chosen])
+    choices = [(f"{name} (cannot be compared)" if name in obstacles else name, name) for name in names]
+    return gr.Dropdown(choices, value=list(chosen), multiselect=True)
 
 
 def _pair(runs: Mapping[str, Run], name: str) -> list[str]:
     """The newest other run with the same data set, split and seed, if there is one, as the baseline of this run."""
     if name not in runs:
         return [name]
-    images = {other: _images(run) for other, run in runs.items()}
-    others = [other for other in runs if other != name and images[other] and images[other] == images[name]]
-    return [*others[:1], name]
+    images = _images(runs[name])
+    others = (other for other, run in runs.items() if other != name and images and _images(run) == images)
+    fitting = next((other for other in others if not Fit.of([runs[other], runs[name]]).obstacles), None)
+    return [fitting, name] if fitting else [name]
 
 
 def _first_pair(runs: Mapping[str, Run]) -> list[str]:
@@ -97,29 +108,18 @@ def _notice(sentence: str) -> str:
     return f'<p role="status">{escape(sentence)}</p>'
 
 
-def load(workspace: Workspace, keys: Sequence[Key]) -> Subjects:
-    """What the keys stand for. Raises UserError when one is gone."""
-    return {key.run: load_subject(workspace, key) for key in keys}
-
-
-def show_verdict(subjects: Subjects) -> list[Any]:
-    """What is said of each run beside the baseline, or why nothing can be; the differences drawn, and as a table."""
-    baseline, *others = subjects
-    comparisons, sentences = [], []
-    for other in others:
-        try:
-            comparison = compare(subjects[baseline].predictions, subjects[other].predictions, (baseline, other))
-        except UserError as error:
-            sentences.append(f"No verdict on {baseline} and {other}. {error}")
-            continue
-        comparisons.append(comparison)
-        sentences += [comparison.verdict, _mcnemar(comparison)]
+def show_verdict(compared: Compared) -> list[Any]:
+    """What is said of each run beside the baseline; the differences drawn, and as a table."""
+    sentences = []
+    for comparison in compared.comparisons:
+        sentences += [comparison.verdict, *([] if comparison.identical else [_mcnemar(comparison)])]
     words = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     verdict = f'<h3>Verdict</h3><ul class="words">{words}</ul>'
-    if not comparisons:
+    different = [comparison for comparison in compared.comparisons if not comparison.identical]
+    if not different:
         return [verdict, gr.Plot(visible=False), ""]
-    figure = plots.difference_intervals({c.b: c.difference for c in comparisons})
-    return [verdict, gr.Plot(figure, visible=True), _difference_table(subjects, comparisons)]
+    figure = plots.difference_intervals({c.b: c.difference for c in different})
+    return [verdict, gr.Plot(figure, visible=True), _difference_table(compared.subjects, different)]
 
 
 def _mcnemar(comparison: Comparison) -> str:
@@ -147,10 +147,10 @@ def _signed(estimate: Estimate) -> str:
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if np.isfinite(estimate.low) else "–"
 
 
-def show_settings(workspace: Workspace, subjects: Subjects) -> str:
+def show_settings(workspace: Workspace, compared: Compared) -> str:
     """The settings in which the runs differ, and no others."""
     labels = {info.name: info.label for info in field_infos()}
-    different = differences([reported_run(workspace, name).config for name in subjects])
+    different = differences([reported_run(workspace, name).config for name in compared.subjects])
     if not different:
         return "<h3>Settings</h3><p>All settings are the same.</p>"
     rows = [[labels[field], *(_short(field, value) for value in values)] for field, values in different.items()]
@@ -159,7 +159,7 @@ def show_settings(workspace: Workspace, subjects: Subjects) -> str:
         if set(different) == {"model"}
         else "A difference may come from any of these settings; all others are the same."
     )
-    return f"<h3>Settings that differ</h3>{report_html.rows_table(['Setting', *subjects], rows, words)}"
+    return f"<h3>Settings that differ</h3>{report_html.rows_table(['Setting', *compared.subjects], rows, words)}"
 
 
 def _short(field: str, value: object) -> str:
@@ -167,11 +167,11 @@ def _short(field: str, value: object) -> str:
     return Path(str(value)).name if field in ("dataset", "weights") else str(value)
 
 
-def show_classes(subjects: Subjects) -> tuple[go.Figure, str, go.Figure]:
+def show_classes(compared: Compared) -> tuple[go.Figure, str, go.Figure]:
     """F1 of each diagnosis, the confusion matrices, and the histories."""
-    reports = {name: subject.report for name, subject in subjects.items()}
+    reports = {name: subject.report for name, subject in compared.subjects.items()}
     matrices = "".join(report_html.confusion_table(report, caption=name) for name, report in reports.items())
-    histories = {name: subject.history for name, subject in subjects.items()}
+    histories = {name: subject.history for name, subject in compared.subjects.items()}
     return (
         plots.class_f1_by_run(reports),
         f'<h3>Who is taken for whom</h3><div class="matrices">{matrices}</div>',
@@ -179,13 +179,15 @@ def show_classes(subjects: Subjects) -> tuple[go.Figure, str, go.Figure]:
     )
 
 
-def offer_disagreements(subjects: Subjects) -> Any:
+def offer_disagreements(compared: Compared) -> Any:
     """Whose lonely successes can be looked at."""
-    return gr.Radio([(f"only {name} is right", name) for name in subjects], value=list(subjects)[-1])
+    names = list(compared.subjects)
+    return gr.Radio([(f"only {name} is right", name) for name in names], value=names[-1])
 
 
-def show_disagreements(shelf: Shelf, subjects: Subjects, name: str) -> tuple[str, Any]:
+def show_disagreements(shelf: Shelf, compared: Compared, name: str) -> tuple[str, Any]:
     """The images that this run alone gets right, the surest first: a heading, and a gallery or a list."""
+    subjects = compared.subjects
     if name not in subjects:
         return "", gr.Gallery(visible=False)
     ids = only_right(subjects, name)
@@ -235,14 +237,14 @@ def build(page: Page) -> None:
     workspace = page.workspace
     runs = gr.Dropdown([], value=[], multiselect=True, max_choices=MAX_RUNS, label="Runs", info=NOT_ENOUGH)
     notice = gr.HTML(_notice(NOT_ENOUGH), elem_classes="report")
-    view = View(gr.State(None), partial(load, workspace))
+    view = View(gr.State(None), lru_cache(maxsize=4)(partial(load_compared, workspace)))
     with gr.Column(visible=False) as content:
         _build_verdict(view)
         view.follow(partial(show_settings, workspace), [gr.HTML(elem_classes="report")])
         _build_classes(view)
         _build_disagreements(view, page.shelf)
     choosing = {
-        "fn": partial(choose, workspace),
+        "fn": spoken(partial(choose, workspace)),
         "inputs": [runs, page.opened],
         "outputs": [runs, view.shown, notice, content],
         **QUIET,

@@ -82,9 +82,13 @@ def load_subject(workspace: Workspace, key: Key) -> Subject:
     """What the key stands for. Raises UserError when it is gone."""
     if key.upload is not None:
         return key.upload
-    run = reported_run(workspace, key.run)
+    return subject_of(reported_run(workspace, key.run), key.part)
+
+
+def subject_of(run: Run, part: str) -> Subject:
+    """A part of a run. Raises UserError when that has no report, or a file that it needs is damaged."""
     reports, predictions = load_report(run.report_path), load_predictions(run.predictions_path)
-    if key.part not in reports or key.part not in predictions:
-        raise UserError(f"{key.run} has no report of its {key.part} part: evaluate the run again.")
-    title, history = f"{key.run}, {key.part} part", tuple(run.history())
-    return Subject(title, predictions[key.part], reports[key.part], history, run.config.dataset)
+    if part not in reports or part not in predictions:
+        raise UserError(f"{run.name} has no report of its {part} part: evaluate the run again.")
+    title, history = f"{run.name}, {part} part", tuple(run.history())
+    return Subject(title, predictions[part], reports[part], history, run.config.dataset)

@@ -76,7 +76,7 @@ def test_predictions_made_elsewhere_are_judged(visit: Visit, tmp_path: Path) -> 
 
 def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
     page = visit(f"comparison&run={twin}")
-    expect(page.get_by_text("cannot be told apart by balanced accuracy on")).to_be_visible()
+    expect(page.get_by_text("give the same probabilities on")).to_be_visible()
     expect(page.get_by_text("All settings are the same.")).to_be_visible()
     expect(page.locator(".matrices table")).to_have_count(2)
     expect(page.get_by_text("0 images: the truth")).to_be_visible()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import gradio as gr
@@ -13,22 +14,28 @@ from skin.metrics import METRICS
 from skin.report import Predictions, load_predictions, save_predictions
 from skin.run import Run
 from skin.ui import comparison_tab as tab
+from skin.ui.compared import Compared, load_compared
 from skin.ui.selection import Shelf
 from skin.ui.subject import Key
 from skin.workspace import Workspace
 
 
 @pytest.fixture
-def subjects(workspace: Workspace, add_run: Any) -> tab.Subjects:
-    """Three runs: two on the same images, the third on others."""
+def pair(workspace: Workspace, add_run: Any) -> Compared:
+    """Two runs on the same images."""
     add_run("image", 0.3)
     add_run("multimodal", 2.0, model="multimodal")
-    add_run("other-seed", 2.0, seed=7)
-    return tab.load(workspace, [Key.of_run(workspace, name, "test") for name in ("image", "multimodal", "other-seed")])
+    return compared(workspace, "image", "multimodal")
 
 
-def pair(subjects: tab.Subjects) -> tab.Subjects:
-    return {name: subjects[name] for name in ("image", "multimodal")}
+@pytest.fixture
+def stranger(add_run: Any) -> str:
+    """A run on other test images."""
+    return str(add_run("other-seed", 2.0, seed=7).name)
+
+
+def compared(workspace: Workspace, *names: str) -> Compared:
+    return load_compared(workspace, [Key.of_run(workspace, name, "test") for name in names])
 
 
 def test_one_run_alone_is_not_compared(workspace: Workspace, add_run: Any) -> None:
@@ -38,14 +45,16 @@ def test_one_run_alone_is_not_compared(workspace: Workspace, add_run: Any) -> No
     assert "at least two runs" in notice.value
 
 
-def test_at_first_two_runs_on_the_same_images_are_compared(workspace: Workspace, subjects: tab.Subjects) -> None:  # noqa: ARG001 (makes the runs)
+@pytest.mark.usefixtures("pair", "stranger")
+def test_at_first_two_runs_on_the_same_images_are_compared(workspace: Workspace) -> None:
     runs, shown, _, content = tab.choose(workspace, [], "")
     assert sorted(runs.value) == ["image", "multimodal"]
     assert [key.run for key in shown] == runs.value
     assert content.visible
 
 
-def test_a_run_opened_elsewhere_stands_beside_its_sibling(workspace: Workspace, subjects: tab.Subjects) -> None:  # noqa: ARG001 (makes the runs)
+@pytest.mark.usefixtures("pair", "stranger")
+def test_a_run_opened_elsewhere_stands_beside_its_sibling(workspace: Workspace) -> None:
     assert tab.choose(workspace, [], "multimodal")[0].value == ["image", "multimodal"]
     assert tab.follow(workspace, "multimodal").value == ["image", "multimodal"]
     assert tab.follow(workspace, "other-seed").value == ["other-seed"]
@@ -55,8 +64,38 @@ def test_a_run_opened_elsewhere_stands_beside_its_sibling(workspace: Workspace, 
 def test_a_deleted_or_damaged_run_is_a_sentence(workspace: Workspace, add_run: Any) -> None:
     add_run("mine")
     add_run("hurt").config_path.write_text("{")
-    assert "no report of a run &#x27;gone&#x27;" in tab.choose(workspace, ["mine", "gone"], "")[2].value
+    assert "gone is left out. It was renamed or deleted" in tab.choose(workspace, ["mine", "gone"], "")[2].value
     assert "no run configuration" in tab.choose(workspace, ["mine", "hurt"], "")[2].value
+
+
+def test_one_run_chosen_twice_is_one_run(workspace: Workspace, add_run: Any) -> None:
+    add_run("mine")
+    _, shown, notice, content = tab.choose(workspace, ["mine", "mine"], "")
+    assert (shown, content.visible) == (None, False)
+    assert "at least two runs" in notice.value
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_run_that_cannot_be_compared_is_marked_and_left_out_with_its_sentence(
+    workspace: Workspace, stranger: str, add_run: Any
+) -> None:
+    add_run("hurt", 0.3).predictions_path.write_bytes(b"PK")
+    runs, shown, notice, content = tab.choose(workspace, ["image", stranger, "multimodal"], "")
+    assert [key.run for key in shown] == ["image", "multimodal"]
+    assert content.visible
+    assert runs.value == ["image", stranger, "multimodal"]
+    labels = {name: label for label, name in runs.choices}
+    assert {name for name, label in labels.items() if "cannot be compared" in label} >= {stranger, "hurt"}
+    assert (labels["image"], labels["multimodal"]) == ("image", "multimodal")
+    assert notice.visible
+    assert f"{stranger} is left out. The test sets differ" in notice.value
+    assert re.search(r"<summary>\d more runs cannot be compared.*hurt.*holds no predictions", notice.value)
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_damaged_run_is_nobodys_sibling(workspace: Workspace, add_run: Any) -> None:
+    add_run("hurt", 0.3).predictions_path.write_bytes(b"PK")
+    assert tab.choose(workspace, [], "multimodal")[0].value == ["image", "multimodal"]
 
 
 def test_where_nothing_is_chosen_the_shipped_pair_is_compared(workspace: Workspace, add_run: Any) -> None:
@@ -65,8 +104,8 @@ def test_where_nothing_is_chosen_the_shipped_pair_is_compared(workspace: Workspa
     assert [key.run for key in chosen] == ["ham10000-image", "ham10000-multimodal"]
 
 
-def test_the_verdict_is_that_of_the_comparison(subjects: tab.Subjects, workspace: Workspace) -> None:
-    verdict, figure, table = tab.show_verdict(pair(subjects))
+def test_the_verdict_is_that_of_the_comparison(pair: Compared, workspace: Workspace) -> None:
+    verdict, figure, table = tab.show_verdict(pair)
     a, b = (load_predictions(workspace.runs / name / "predictions.npz")["test"] for name in ("image", "multimodal"))
     comparison = compare(a, b, ("image", "multimodal"))
     assert comparison.verdict in verdict
@@ -76,57 +115,51 @@ def test_the_verdict_is_that_of_the_comparison(subjects: tab.Subjects, workspace
     assert f"{comparison.difference['accuracy'].value:+.3f}" in table
 
 
-def test_other_test_images_are_refused_with_the_reason_and_the_rest_compared(subjects: tab.Subjects) -> None:
-    verdict, figure, table = tab.show_verdict(subjects)
-    assert "No verdict on image and other-seed. The test sets differ" in verdict
-    assert "multimodal is better than image" in verdict
-    assert figure.visible
-    assert table
-    alone = {name: subjects[name] for name in ("image", "other-seed")}
-    verdict, figure, table = tab.show_verdict(alone)
-    assert "The test sets differ" in verdict
+def test_a_copy_of_a_run_is_a_sentence_not_a_table_of_zeros(workspace: Workspace, add_run: Any) -> None:
+    copies = [add_run(name, 0.3).name for name in ("one", "two")]
+    verdict, figure, table = tab.show_verdict(compared(workspace, *copies))
+    assert "one and two give the same probabilities on" in verdict
     assert not figure.visible
     assert table == ""
 
 
-def test_only_the_settings_that_differ_are_listed(workspace: Workspace, subjects: tab.Subjects) -> None:
-    fair = tab.show_settings(workspace, pair(subjects))
+def test_only_the_settings_that_differ_are_listed(workspace: Workspace, pair: Compared, stranger: str) -> None:
+    fair = tab.show_settings(workspace, pair)
     assert "Nothing but the model differs" in fair
     assert fair.count("<tr>") == 2
-    unfair = tab.show_settings(workspace, subjects)
+    unfair = tab.show_settings(workspace, compared(workspace, "image", stranger))
     assert "may come from any of these" in unfair
     assert "Seed" in unfair
     assert "Backbone" not in unfair
 
 
-def test_each_run_has_its_bars_its_matrix_and_its_history(subjects: tab.Subjects) -> None:
-    bars, matrices, histories = tab.show_classes(subjects)
-    assert [trace.name for trace in bars.data] == list(subjects)
-    assert matrices.count("<table>") == 3
-    assert {trace.name for trace in histories.data} == set(subjects)
+def test_each_run_has_its_bars_its_matrix_and_its_history(pair: Compared) -> None:
+    bars, matrices, histories = tab.show_classes(pair)
+    assert [trace.name for trace in bars.data] == ["image", "multimodal"]
+    assert matrices.count("<table>") == 2
+    assert {trace.name for trace in histories.data} == {"image", "multimodal"}
 
 
-def test_images_that_one_run_alone_gets_right(subjects: tab.Subjects) -> None:
-    both = pair(subjects)
+def test_images_that_one_run_alone_gets_right(pair: Compared) -> None:
+    both = pair.subjects
     comparison = compare(both["image"].predictions, both["multimodal"].predictions, ("image", "multimodal"))
     assert set(tab.only_right(both, "multimodal")) == set(comparison.only_b)
     assert set(tab.only_right(both, "image")) == set(comparison.only_a)
 
 
-def test_disagreements_are_shown_with_what_each_run_says(shared_workspace: Workspace, subjects: tab.Subjects) -> None:
-    both = pair(subjects)
-    assert tab.offer_disagreements(both).value == "multimodal"
-    heading, gallery = tab.show_disagreements(Shelf(shared_workspace), both, "multimodal")
-    ids = tab.only_right(both, "multimodal")
+def test_disagreements_are_shown_with_what_each_run_says(shared_workspace: Workspace, pair: Compared) -> None:
+    assert tab.offer_disagreements(pair).value == "multimodal"
+    heading, gallery = tab.show_disagreements(Shelf(shared_workspace), pair, "multimodal")
+    ids = tab.only_right(pair.subjects, "multimodal")
     assert f"{len(ids)} images" in heading
     assert gallery.value[0]["caption"].endswith(ids[0])
     assert " | " in gallery.value[0]["caption"]
 
 
 def test_a_choice_of_runs_that_are_no_longer_compared_shows_nothing(
-    shared_workspace: Workspace, subjects: tab.Subjects
+    shared_workspace: Workspace, pair: Compared
 ) -> None:
-    heading, gallery = tab.show_disagreements(Shelf(shared_workspace), subjects, "gone")
+    heading, gallery = tab.show_disagreements(Shelf(shared_workspace), pair, "gone")
     assert heading == ""
     assert not gallery.visible
 
@@ -152,20 +185,19 @@ def test_no_name_on_disk_becomes_markup(workspace: Workspace, add_run: Any) -> N
         path = Run(run.folder.with_name(name)).predictions_path
         parts = {part: renamed(predictions) for part, predictions in load_predictions(path).items()}
         save_predictions(path, parts)
-    subjects = tab.load(workspace, [Key.of_run(workspace, name, "test") for name in names])
-    verdict, drawn, table = tab.show_verdict(subjects)
+    both = compared(workspace, *names)
+    verdict, drawn, table = tab.show_verdict(both)
     shown = [
         verdict,
         drawn,
         table,
-        tab.show_settings(workspace, subjects),
-        *tab.show_classes(subjects),
-        *(tab.show_disagreements(Shelf(workspace), subjects, name)[0] for name in subjects),
-        tab.choose(workspace, names[:1], "")[2],
-        tab.choose(workspace, [HOSTILE, names[0]], "")[2],
+        tab.show_settings(workspace, both),
+        *tab.show_classes(both),
+        *(tab.show_disagreements(Shelf(workspace), both, name)[0] for name in names),
+        tab.choose(workspace, [HOSTILE, *names], "")[2],
     ]
     texts = [every_string(part) for part in shown]
-    assert all("onerror" in text for text in texts[:-2])
+    assert all("onerror" in text for text in texts)
     assert not any("<img" in text for text in texts)
 
 
