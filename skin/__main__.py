@@ -26,7 +26,7 @@ from skin.lesion import CODES
 from skin.metrics import METRICS, Estimate
 from skin.models.backbones import find_backbone
 from skin.patient import Patient
-from skin.predict import Predictor, default_run
+from skin.predict import RISK_RULE, Predictor, default_run
 from skin.progress import console
 from skin.report import SUBGROUP_METRICS, Report, choose_thresholds, load_predictions, load_report
 from skin.report import evaluate as evaluate_predictions
@@ -278,6 +278,8 @@ def _show_report(title: str, report: Report) -> None:
     )
     print(report.best)
     print(report.challenging)
+    for kind, low in (report.operating_point.called_low if report.operating_point else {}).items():
+        print(f"Low risk: {low.low_risk} of {low.images} {kind} images, {_interval(low.share)}.")
 
 
 def _show_groups(report: Report) -> None:
@@ -374,6 +376,7 @@ def predict(
             for path, prediction in predictions
         ],
     )
+    print(f"Risk is {RISK_RULE}.")
     print(f"Model: {predictor.run.name}. For research and education, never for diagnosis.")
 
 

@@ -17,18 +17,11 @@ class Malignancy(StrEnum):
 
 
 class Risk(StrEnum):
-    """How urgently a clinician should see a lesion with this diagnosis."""
+    """Urgency with which a clinician should see a lesion; `report.Thresholds.risks` has the rule."""
 
     LOW = "low"
     MODERATE = "moderate"
     HIGH = "high"
-
-
-_RISKS = {
-    Malignancy.BENIGN: Risk.LOW,
-    Malignancy.PRECANCEROUS: Risk.MODERATE,
-    Malignancy.MALIGNANT: Risk.HIGH,
-}
 
 
 @dataclass(frozen=True)
@@ -39,11 +32,6 @@ class Diagnosis:
     name: str
     malignancy: Malignancy
     description: str
-
-    @property
-    def risk(self) -> Risk:
-        """Risk that follows from the malignancy: high, moderate or low."""
-        return _RISKS[self.malignancy]
 
 
 TAXONOMY: tuple[Diagnosis, ...] = (

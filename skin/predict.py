@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
@@ -17,28 +18,63 @@ from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk,
 from skin.models.onnx import OnnxNetwork, view_probabilities
 from skin.patient import Patient, encode
 from skin.progress import Progress, silent
-from skin.report import Predictions, choose_thresholds, load_predictions
+from skin.report import (
+    MALIGNANT_MISSES,
+    CalledLow,
+    Predictions,
+    Thresholds,
+    choose_thresholds,
+    load_predictions,
+    load_report,
+)
 from skin.run import Run
 from skin.workspace import Workspace
 
 ADVICE = {
-    Risk.HIGH: "This looks most like a cancer of the skin: show it to a dermatologist soon.",
-    Risk.MODERATE: "This looks most like something that can become a cancer: show it to a dermatologist.",
-    Risk.LOW: "This looks most like something harmless: show it to a doctor all the same if it is new, changes, itches "
-    "or bleeds, or if it worries you.",
+    Malignancy.MALIGNANT: "This looks most like a cancer of the skin: show it to a dermatologist soon.",
+    Malignancy.PRECANCEROUS: "This looks most like something that can become a cancer: show it to a dermatologist.",
+    Malignancy.BENIGN: "This looks most like something harmless: show it to a doctor all the same if it is new, "
+    "changes, itches or bleeds, or if it worries you.",
 }
+"""What to do, by the most probable diagnosis; Prediction.advice says more where its risk is higher than that."""
+
+RISK_RULE = (
+    "high where the most probable diagnosis is malignant; moderate where the malignant probability reaches the run's "
+    "own threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds"
+)
+"""The rule of `report.Thresholds.risks` in words."""
+
+TARGET_SENSITIVITY = f"{1 - 1 / MALIGNANT_MISSES:.0%}"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image.
-
-    `probabilities` are by diagnosis code and sum to 1. `prediction_set` holds the diagnoses that cannot be ruled out:
-    chosen on the validation part so that it holds the truth for 90% of the images of each diagnosis.
-    """
+    """The probabilities that a model gives one image, by diagnosis code, and what its thresholds make of them."""
 
     probabilities: dict[str, float]
-    prediction_set: tuple[str, ...]
+    thresholds: Thresholds
+
+    @cached_property
+    def _row(self) -> NDArray[np.float32]:
+        """The probabilities in the order of CODES, of shape (1, 7)."""
+        return np.array(
+            [[self.probabilities[code] for code in CODES]], np.float32
+        )  # as they were when it chose the thresholds
+
+    @cached_property
+    def prediction_set(self) -> tuple[str, ...]:
+        """Codes of the diagnoses that cannot be ruled out, most probable first.
+
+        Chosen on the validation part so that the truth is among them for 90% of the images of each diagnosis.
+        """
+        (kept,) = self.thresholds.prediction_sets(self._row)
+        codes = [code for code, is_kept in zip(CODES, kept, strict=True) if is_kept]
+        return tuple(sorted(codes, key=lambda code: -self.probabilities[code]))
+
+    @cached_property
+    def risk(self) -> Risk:
+        """Urgency by RISK_RULE."""
+        return Risk(self.thresholds.risks(self._row)[0])
 
     @property
     def ranked(self) -> tuple[tuple[Diagnosis, float], ...]:
@@ -57,32 +93,37 @@ class Prediction:
         return self.diagnosis.malignancy
 
     @property
-    def risk(self) -> Risk:
-        """Risk of the most probable diagnosis."""
-        return self.diagnosis.risk
-
-    @property
     def malignant_probability(self) -> float:
         """Probability of melanoma or basal cell carcinoma."""
         return sum(self.probabilities[CODES[index]] for index in MALIGNANT)
 
     @property
     def advice(self) -> str:
-        """What to do, in a sentence; what is probably harmless but possibly not is shown to a doctor, too."""
-        if not self.doubts:
-            return ADVICE[self.risk]
-        return (
-            f"This looks most like something harmless, but {' or '.join(self.doubts)} cannot be ruled out: "
-            "show it to a dermatologist."
-        )
+        """What to do, with the reason where a benign diagnosis is the most probable but the risk is not low."""
+        if self.malignancy is not Malignancy.BENIGN or self.risk is Risk.LOW:
+            return ADVICE[self.malignancy]
+        return f"This looks most like something harmless, but {self._doubt}: show it to a dermatologist."
 
     @property
-    def doubts(self) -> list[str]:
-        """The malignant diagnoses that cannot be ruled out where the most probable one is harmless."""
-        if self.risk is not Risk.LOW:
-            return []
+    def _doubt(self) -> str:
+        """What speaks against the most probable diagnosis being all there is."""
         left = [diagnosis(code) for code in self.prediction_set]
-        return [known.name.lower() for known in left if known.malignancy is Malignancy.MALIGNANT]
+        names = [known.name.lower() for known in left if known.malignancy is not Malignancy.BENIGN]
+        if names:
+            return f"{' or '.join(names)} cannot be ruled out"
+        return f"a malignant probability of {self.malignant_probability:.1%} reaches this model's threshold"
+
+    @property
+    def basis(self) -> str:
+        """What the risk rests on: the run's threshold, at which sensitivity it was set and on what."""
+        if not self.thresholds.malignant:
+            return (
+                "This model knew too few malignant validation images to set a threshold, so that it calls no risk low."
+            )
+        return (
+            f"Its threshold for malignant, {self.thresholds.malignant:.1%}, was set to find {TARGET_SENSITIVITY} of the "
+            "malignant images of its validation part."
+        )
 
 
 class Record(TypedDict):
@@ -94,6 +135,7 @@ class Record(TypedDict):
     probabilities: dict[str, float]
     prediction_set: list[str]
     malignant_probability: float
+    malignant_threshold: float
     malignancy: str
     risk: str
     advice: str
@@ -125,10 +167,20 @@ class Predictor:
             probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},
             prediction_set=list(prediction.prediction_set),
             malignant_probability=round(prediction.malignant_probability, 6),
+            malignant_threshold=round(prediction.thresholds.malignant, 6),
             malignancy=str(prediction.malignancy),
             risk=str(prediction.risk),
-            advice=prediction.advice,
+            advice=f"{prediction.advice} {prediction.basis}",
         )
+
+    @cached_property
+    def called_low(self) -> CalledLow | None:
+        """How many of the run's malignant test images come out at low risk; None where its report does not say."""
+        try:
+            point = load_report(self.run.report_path)["test"].operating_point
+        except (UserError, KeyError):  # a run without a readable report predicts all the same
+            return None
+        return point.called_low.get(Malignancy.MALIGNANT) if point else None
 
     @property
     def takes_patient(self) -> bool:
@@ -150,7 +202,7 @@ class Predictor:
         """The predictions for images that `pixels.prepare` made, of shape (n, size, size, 3)."""
         rows = np.arange(len(pixels))
         views = view_probabilities(self.network, pixels, encode(patients), rows, self._views)
-        return [self._prediction(probabilities) for probabilities in views.mean(axis=0)]
+        return [self.judge(probabilities) for probabilities in views.mean(axis=0)]
 
     def predict_patients(self, image: ImageInput, patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for one image if it were of each of these patients: how much the answer hangs on them."""
@@ -176,11 +228,10 @@ class Predictor:
             probabilities=views.mean(axis=0),
         )
 
-    def _prediction(self, probabilities: NDArray[np.float32]) -> Prediction:
+    def judge(self, probabilities: NDArray[np.float32]) -> Prediction:
+        """The prediction that these probabilities of shape (7,) amount to under this model's thresholds."""
         by_code = {code: float(value) for code, value in zip(CODES, probabilities, strict=True)}
-        (kept,) = self._thresholds.prediction_sets(probabilities[None])
-        ranked = sorted(np.flatnonzero(kept), key=lambda index: -probabilities[index])
-        return Prediction(by_code, tuple(CODES[index] for index in ranked))
+        return Prediction(by_code, self._thresholds)
 
 
 SHIPPED = {"image": "ham10000-image", "multimodal": "ham10000-multimodal"}

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from skin import metrics
 from skin.data.groups import Groups
 from skin.errors import UserError
 from skin.files import write_atomically
-from skin.lesion import CODES, TAXONOMY, Diagnosis
+from skin.lesion import CODES, TAXONOMY, Diagnosis, Malignancy, Risk
 from skin.metrics import METRICS, Estimate, Floats
 
 SET_MISSES = 10
@@ -143,6 +143,18 @@ class Thresholds:
         most_probable: NDArray[np.bool_] = probabilities == probabilities.max(axis=1, keepdims=True)
         return (probabilities >= least) | most_probable
 
+    def risks(self, probabilities: Floats) -> NDArray[np.str_]:
+        """The Risk of each image, of shape (n_images,).
+
+        High where the most probable diagnosis is malignant; moderate where the malignant probability reaches the
+        threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds.
+        """
+        malignancies = np.array([diagnosis.malignancy for diagnosis in TAXONOMY])
+        is_high = malignancies[probabilities.argmax(axis=1)] == Malignancy.MALIGNANT
+        is_called = metrics.malignant_scores(probabilities) >= self.malignant
+        is_left = self.prediction_sets(probabilities)[:, malignancies != Malignancy.BENIGN].any(axis=1)
+        return np.select([is_high, is_called | is_left], [Risk.HIGH, Risk.MODERATE], Risk.LOW)
+
 
 def choose_thresholds(validation: Predictions) -> Thresholds:
     """Thresholds that keep the promised share of the validation part.
@@ -166,11 +178,21 @@ def _least_kept(scores: Floats, one_in: int) -> float:
 
 
 @dataclass(frozen=True)
+class CalledLow:
+    """Number of images, how many of them come out at low risk, and the 95% interval of that share by lesions."""
+
+    images: int
+    low_risk: int
+    share: Estimate
+
+
+@dataclass(frozen=True)
 class OperatingPoint:
     """What thresholds chosen on the validation part achieve on this one; NaN where undefined.
 
     Sensitivity and specificity of malignant against the rest; `coverage` is the share of images whose prediction set
-    holds the truth, `set_size` the mean number of diagnoses in it.
+    holds the truth, `set_size` the mean number of diagnoses in it. `called_low` has, by the malignancy of the truth,
+    the images whose risk comes out low; it is empty in a report made before there was such a count.
     """
 
     thresholds: Thresholds
@@ -178,6 +200,7 @@ class OperatingPoint:
     specificity: float
     coverage: float
     set_size: float
+    called_low: dict[str, CalledLow] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -241,7 +264,15 @@ def _read_subgroup(values: Mapping[str, Any]) -> Subgroup:
 
 
 def _operating_point(values: Mapping[str, Any]) -> OperatingPoint:
-    return OperatingPoint(**{**_nan_for_null(values), "thresholds": Thresholds(**values["thresholds"])})
+    read = {
+        "thresholds": Thresholds(**values["thresholds"]),
+        "called_low": {kind: _read_called_low(row) for kind, row in values.get("called_low", {}).items()},
+    }
+    return OperatingPoint(**{**_nan_for_null(values), **read})
+
+
+def _read_called_low(values: Mapping[str, Any]) -> CalledLow:
+    return CalledLow(values["images"], values["low_risk"], Estimate(**_nan_for_null(values["share"])))
 
 
 def _nan_for_null(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -364,7 +395,31 @@ def _judge(thresholds: Thresholds, predictions: Predictions) -> OperatingPoint:
         specificity=_share(~called[~malignant]),
         coverage=_share(sets[np.arange(len(sets)), predictions.truth]),
         set_size=float(sets.sum(axis=1).mean()),
+        called_low=_called_low(thresholds, predictions),
     )
+
+
+def _called_low(thresholds: Thresholds, predictions: Predictions) -> dict[str, CalledLow]:
+    is_low = thresholds.risks(predictions.probabilities) == Risk.LOW
+    truths = np.array([diagnosis.malignancy for diagnosis in TAXONOMY])[predictions.truth]
+    return {
+        str(kind): CalledLow(
+            images=int((truths == kind).sum()),
+            low_risk=int(is_low[truths == kind].sum()),
+            share=_weighted_share(is_low, truths == kind, predictions.lesion_ids),
+        )
+        for kind in reversed(Malignancy)  # what matters most stands first
+    }
+
+
+def _weighted_share(flags: NDArray[np.bool_], among: NDArray[np.bool_], lesion_ids: Sequence[str]) -> Estimate:
+    """Share of the images `among` that have the flag, with its interval from resampling lesions."""
+
+    def share(weights: Floats) -> Floats:
+        images = weights @ among
+        return np.divide(weights @ (flags & among), images, out=np.full(len(weights), np.nan), where=images > 0)
+
+    return Estimate.of(metrics.bootstrap(share, lesion_ids))
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

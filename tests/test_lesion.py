@@ -1,7 +1,7 @@
 import pytest
 
 from skin.errors import UsageError
-from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
+from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, diagnosis
 
 
 def test_the_seven_diagnoses_stand_in_alphabetical_order() -> None:
@@ -9,20 +9,19 @@ def test_the_seven_diagnoses_stand_in_alphabetical_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "malignancy", "risk"),
+    ("code", "malignancy"),
     [
-        ("akiec", Malignancy.PRECANCEROUS, Risk.MODERATE),
-        ("bcc", Malignancy.MALIGNANT, Risk.HIGH),
-        ("bkl", Malignancy.BENIGN, Risk.LOW),
-        ("df", Malignancy.BENIGN, Risk.LOW),
-        ("mel", Malignancy.MALIGNANT, Risk.HIGH),
-        ("nv", Malignancy.BENIGN, Risk.LOW),
-        ("vasc", Malignancy.BENIGN, Risk.LOW),
+        ("akiec", Malignancy.PRECANCEROUS),
+        ("bcc", Malignancy.MALIGNANT),
+        ("bkl", Malignancy.BENIGN),
+        ("df", Malignancy.BENIGN),
+        ("mel", Malignancy.MALIGNANT),
+        ("nv", Malignancy.BENIGN),
+        ("vasc", Malignancy.BENIGN),
     ],
 )
-def test_malignancy_and_risk(code: str, malignancy: Malignancy, risk: Risk) -> None:
+def test_malignancy(code: str, malignancy: Malignancy) -> None:
     assert diagnosis(code).malignancy is malignancy
-    assert diagnosis(code).risk is risk
 
 
 def test_the_malignant_columns_are_bcc_and_mel() -> None:

@@ -13,7 +13,7 @@ from skin.errors import UserError
 from skin.lesion import CODES, Malignancy, Risk
 from skin.patient import Patient, Sex, Site
 from skin.predict import SHIPPED, Prediction, Predictor, default_run
-from skin.report import load_predictions
+from skin.report import Thresholds, choose_thresholds, evaluate_parts, load_predictions
 from skin.run import Run, State
 from skin.workspace import Workspace
 
@@ -49,24 +49,59 @@ def test_a_prediction_speaks_of_all_diagnoses(predictor: Predictor, demo: Datase
 
 
 def test_risk_and_malignant_probability_follow_from_the_diagnoses() -> None:
-    melanoma = Prediction({"akiec": 0.1, "bcc": 0.2, "bkl": 0, "df": 0, "mel": 0.4, "nv": 0.3, "vasc": 0}, ("mel",))
+    melanoma = of_shares(akiec=0.1, bcc=0.2, mel=0.4, nv=0.3)
     assert (melanoma.diagnosis.code, melanoma.risk, melanoma.malignancy) == ("mel", Risk.HIGH, Malignancy.MALIGNANT)
     assert melanoma.malignant_probability == pytest.approx(0.6)
 
 
-def of_shares(prediction_set: tuple[str, ...], **shares: float) -> Prediction:
-    return Prediction({code: shares.get(code, 0.0) for code in CODES}, prediction_set)
+def of_shares(malignant: float = 0.2, **shares: float) -> Prediction:
+    """A prediction under a malignant threshold and a threshold of 0.15 for each diagnosis."""
+    thresholds = Thresholds(malignant, dict.fromkeys(CODES, 0.15))
+    return Prediction({code: shares.get(code, 0.0) for code in CODES}, thresholds)
 
 
-def test_advice_is_given_by_the_risk() -> None:
-    assert "dermatologist soon" in of_shares(("mel",), mel=1).advice
-    assert "can become a cancer" in of_shares(("akiec",), akiec=1).advice
-    assert "show it to a doctor all the same" in of_shares(("nv",), nv=1).advice
+@pytest.mark.parametrize(
+    ("risk", "shares"),
+    [
+        (Risk.HIGH, {"mel": 0.4, "nv": 0.35, "bkl": 0.25}),
+        (Risk.MODERATE, {"akiec": 0.9, "nv": 0.1}),
+        (Risk.MODERATE, {"nv": 0.79, "mel": 0.11, "bcc": 0.1}),  # the malignant probability reaches its threshold
+        (Risk.MODERATE, {"bkl": 0.83, "mel": 0.17}),  # melanoma is in the prediction set
+        (Risk.MODERATE, {"nv": 0.83, "akiec": 0.17}),  # what can become a cancer is in the prediction set
+        (Risk.LOW, {"nv": 0.81, "mel": 0.1, "akiec": 0.09}),
+    ],
+)
+def test_risk_follows_the_threshold_and_the_prediction_set(risk: Risk, shares: dict[str, float]) -> None:
+    assert of_shares(**shares).risk is risk
 
 
-def test_something_harmless_is_not_called_so_where_a_cancer_cannot_be_ruled_out() -> None:
-    said = of_shares(("nv", "mel", "bcc"), nv=0.8, mel=0.1, bcc=0.1).advice
-    assert "melanoma or basal cell carcinoma cannot be ruled out: show it to a dermatologist" in said
+def test_without_a_threshold_no_risk_is_low() -> None:
+    found = of_shares(malignant=0.0, nv=1.0)
+    assert found.risk is Risk.MODERATE
+    assert "too few malignant validation images" in found.basis
+
+
+def test_advice_gives_the_reason_for_the_risk() -> None:
+    assert "dermatologist soon" in of_shares(mel=1).advice
+    assert "can become a cancer" in of_shares(akiec=1).advice
+    assert "show it to a doctor all the same" in of_shares(nv=1).advice
+    assert "but melanoma or basal cell carcinoma cannot be ruled out: show it to a dermatologist" in (
+        of_shares(nv=0.55, mel=0.25, bcc=0.2).advice
+    )
+    assert "a malignant probability of 21.0% reaches this model's threshold: show it to a dermatologist" in (
+        of_shares(nv=0.79, mel=0.11, bcc=0.1).advice
+    )
+    assert "threshold for malignant, 20.0%, was set to find 95% of the malignant images" in of_shares(nv=1).basis
+
+
+def test_a_prediction_has_the_risk_that_the_report_counts(predictor: Predictor) -> None:
+    parts = load_predictions(predictor.run.predictions_path)
+    risks = choose_thresholds(parts["validation"]).risks(parts["test"].probabilities)
+    made = [predictor.record(prediction)["risk"] for prediction in map(predictor.judge, parts["test"].probabilities)]
+    assert made == risks.tolist()
+    point = evaluate_parts(parts)["test"].operating_point
+    assert point is not None
+    assert sum(row.low_risk for row in point.called_low.values()) == made.count("low")
 
 
 def test_prediction_meets_the_same_tensors_as_evaluation_did(

@@ -14,6 +14,7 @@ from skin.metrics import METRICS
 from skin.report import (
     SUBGROUP_METRICS,
     Predictions,
+    Thresholds,
     choose_thresholds,
     evaluate,
     evaluate_parts,
@@ -97,6 +98,34 @@ def test_thresholds_keep_what_they_promise_on_other_images() -> None:
     assert point.sensitivity == pytest.approx(0.95, abs=0.03)
     assert 0 < point.specificity < 1
     assert 1 < point.set_size < 7
+
+
+def test_images_called_low_are_counted_by_what_they_are() -> None:
+    """Two lesions of two images: one is called low, of one only one image is."""
+    codes = [CODES.index(code) for code in ("mel", "mel", "mel", "mel", "nv", "nv", "akiec")]
+    surely = 0.96 * np.eye(7) + 0.04 / 7
+    seen = [CODES.index(code) for code in ("nv", "nv", "nv", "mel", "nv", "bkl", "akiec")]
+    lesions = ("a", "a", "b", "b", "c", "d", "e")
+    ids = tuple(str(i) for i in range(7))
+    test = Predictions(ids, lesions, np.array(codes), surely[seen].astype(np.float32))
+    point = evaluate(test, Thresholds(0.5, dict.fromkeys(CODES, 0.5))).operating_point
+    assert point is not None
+    melanomas = point.called_low["malignant"]
+    assert (melanomas.images, melanomas.low_risk, melanomas.share.value) == (4, 3, 0.75)
+    assert (melanomas.share.low, melanomas.share.high) == (0.5, 1.0)
+    assert (point.called_low["pre-cancerous"].low_risk, point.called_low["benign"].low_risk) == (0, 2)
+
+
+def test_a_report_without_the_count_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    save_report(path, evaluate_parts({"validation": simulated(seed=3), "test": simulated(seed=4)}))
+    content = json.loads(path.read_text())
+    for part in content.values():
+        del part["operating_point"]["called_low"]
+    path.write_text(json.dumps(content))
+    point = load_report(path)["test"].operating_point
+    assert point is not None
+    assert point.called_low == {}
 
 
 def test_too_few_images_of_a_class_never_rule_it_out() -> None:

@@ -6,7 +6,7 @@ from html import escape
 import pandas as pd
 
 from skin.batch import Row
-from skin.lesion import TAXONOMY, Diagnosis, diagnosis
+from skin.lesion import TAXONOMY, Diagnosis, Risk, diagnosis
 from skin.patient import Patient, Sex, Site
 from skin.plots.style import DIAGNOSIS_COLOURS
 from skin.predict import Prediction, Predictor
@@ -21,16 +21,31 @@ def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure:
         f"<h3>{swatch(found)}{escape(found.name)} <b>{percent(prediction.probabilities[found.code])}</b></h3>"
         f"<p>{escape(found.description)}</p>"
         f"{_risk(prediction)}"
-        f"{bars(prediction)}</section>{figure}{_uncertainty(prediction)}</div></article>"
+        f"{bars(prediction)}</section>{figure}"
+        f'<div class="set">{_uncertainty(prediction)}{_malignant(predictor, prediction)}</div></div></article>'
     )
 
 
 def _risk(prediction: Prediction) -> str:
-    doubtful = " doubtful" if prediction.doubts else ""
     return (
-        f'<p class="risk {prediction.risk}{doubtful}"><strong>{str(prediction.risk).capitalize()} risk</strong> '
+        f'<p class="risk {prediction.risk}"><strong>{str(prediction.risk).capitalize()} risk</strong> '
         f"{escape(prediction.advice)}</p>"
     )
+
+
+def _malignant(predictor: Predictor, prediction: Prediction) -> str:
+    """The malignant probability, what its threshold rests on, and what a low risk is worth."""
+    said = f"Malignant (melanoma or basal cell carcinoma): {percent(prediction.malignant_probability)}."
+    missed = predictor.called_low
+    if prediction.risk is Risk.LOW and missed and missed.images:
+        share = missed.share
+        worth = (
+            f" A low risk rules nothing out: of {missed.images:,} malignant test images, {missed.low_risk:,} "
+            f"({percent(share.value)}; 95% interval {percent(share.low)} to {percent(share.high)}) came out low, too."
+        )
+    else:
+        worth = ""
+    return f"<p>{said} {escape(prediction.basis)}{worth}</p>"
 
 
 def _asked(predictor: Predictor, patient: Patient) -> str:
@@ -51,10 +66,15 @@ def in_words(patient: Patient) -> str:
 
 
 def bars(prediction: Prediction) -> str:
-    """A bar for each diagnosis, the most probable first; those of the prediction set stand out."""
+    """A bar for each diagnosis, the most probable first; those of the prediction set stand out.
+
+    A mark on each bar is the diagnosis' own threshold.
+    """
+    least = prediction.thresholds.diagnoses
     rows = "".join(
         f'<li class="{"kept" if known.code in prediction.prediction_set else "ruled-out"}" '
-        f'style="--share: {share:.4f}; --colour: {DIAGNOSIS_COLOURS[known.code]}">'
+        f'title="{escape(known.name)} cannot be ruled out from {percent(least[known.code])} on" '
+        f'style="--share: {share:.4f}; --least: {least[known.code]:.4f}; --colour: {DIAGNOSIS_COLOURS[known.code]}">'
         f"<span>{escape(known.name)}</span><i></i><b>{percent(share)}</b></li>"
         for known, share in prediction.ranked
     )
@@ -70,9 +90,9 @@ def _uncertainty(prediction: Prediction) -> str:
     else:
         said = f"<strong>Uncertain between {len(names)}:</strong> {escape(_listed(names))} are left (in bold)."
     return (
-        f'<div class="set"><p>{said} For 9 in 10 images of each diagnosis, if they are like those the model learned '
-        "from, the true one is among what is left.</p>"
-        f"<p>Malignant (melanoma or basal cell carcinoma): {percent(prediction.malignant_probability)}.</p></div>"
+        f"<p>{said} For 9 in 10 images of each diagnosis, if they are like those the model learned from, the true one "
+        "is among what is left. Each diagnosis has its own threshold (the mark on its bar), a low one where even true "
+        "cases often get a low probability, so that a less probable diagnosis can stay while a more probable one goes.</p>"
     )
 
 

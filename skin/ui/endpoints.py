@@ -45,7 +45,9 @@ class Endpoints:
             site: body site of the lesion, or unknown
             model: name of a finished run, or "automatic": with the patient's data where any is given
         Returns:
-            the diagnosis, the probabilities by code, what cannot be ruled out, the risk and what to do
+            the diagnosis, the probabilities by code, what cannot be ruled out, the risk and what to do. The risk is high
+            where the most probable diagnosis is malignant; moderate where the malignant probability reaches the run's own
+            threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds
         """
         upload = uploads.read(image)
         if upload is None:

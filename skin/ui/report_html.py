@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from skin.lesion import CODES, TAXONOMY
 from skin.metrics import METRICS, Estimate
 from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
-from skin.report import MIN_LESIONS, SUBGROUP_METRICS, ClassReport, OperatingPoint, Report, Subgroup
+from skin.report import MIN_LESIONS, SUBGROUP_METRICS, CalledLow, ClassReport, OperatingPoint, Report, Subgroup
 from skin.workspace import PROJECT
 
 NOTICE = "For research and education only, not for diagnosis."
@@ -59,8 +59,16 @@ def _operating_sentences(point: OperatingPoint) -> Sequence[str]:
         f"Called malignant from a probability of {point.thresholds.malignant:.2f} on, which was chosen on the "
         f"validation part to find 95%: {_percent(point.sensitivity)} of the malignant images are found, "
         f"{_percent(point.specificity)} of the others are left alone.",
+        *(_low_sentence(kind, low) for kind, low in point.called_low.items() if low.images),
         f"Prediction sets made to hold the truth for 90% of each diagnosis hold it for {_percent(point.coverage)} "
         f"here, with {point.set_size:.1f} diagnoses on average.",
+    )
+
+
+def _low_sentence(kind: str, low: CalledLow) -> str:
+    return (
+        f"Risk comes out low for {low.low_risk:,} of {low.images:,} {kind} images: {_percent(low.share.value)} "
+        f"({_percent(low.share.low)} to {_percent(low.share.high)})."
     )
 
 

@@ -24,7 +24,7 @@ from skin.explain import EXPLANATIONS
 from skin.lesion import CODES, TAXONOMY
 from skin.patient import Patient, Sex, Site
 from skin.predict import Prediction
-from skin.report import Predictions, save_predictions
+from skin.report import Predictions, Thresholds, save_predictions
 from skin.run import Run
 from skin.ui import answer, asking, examples, folders, predict_tab
 from skin.ui.examples import Examples
@@ -152,21 +152,20 @@ def test_what_was_hidden_in_the_upload_does_not_reach_the_page(two_models: Works
 # Words
 
 
-def prediction(prediction_set: tuple[str, ...], **shares: float) -> Prediction:
-    return Prediction({code: shares.get(code, 0.0) for code in CODES}, prediction_set)
+def prediction(**shares: float) -> Prediction:
+    thresholds = Thresholds(0.1, dict.fromkeys(CODES, 0.25))
+    return Prediction({code: shares.get(code, 0.0) for code in CODES}, thresholds)
 
 
 def test_bars_run_from_the_most_to_the_least_probable() -> None:
-    bars = answer.bars(prediction(("nv", "mel"), nv=0.7, mel=0.2995, bkl=0.0005))
+    bars = answer.bars(prediction(nv=0.7, mel=0.2995, bkl=0.0005))
     assert re.findall(r"<span>([^<]+)</span>", bars)[:3] == ["Melanocytic nevus", "Melanoma", "Benign keratosis"]
     assert re.findall(r"<b>([^<]+)</b>", bars)[:4] == ["70.0%", "29.9%", "&lt;0.1%", "0.0%"]
     assert bars.count('class="kept"') == 2
 
 
 def test_how_the_answer_hangs_on_the_patient_is_told_in_numbers() -> None:
-    said = answer.without_patient(
-        prediction(("nv",), nv=0.7, mel=0.3), prediction(("mel",), nv=0.4, mel=0.6), Patient(30)
-    )
+    said = answer.without_patient(prediction(nv=0.7, mel=0.3), prediction(nv=0.4, mel=0.6), Patient(30))
     assert "it would say Melanoma (60.0% instead of 30.0%), malignant 60.0% instead of 30.0%" in said
 
 

@@ -52,7 +52,8 @@ def test_tiles_show_every_metric_and_the_words() -> None:
     assert texts(html, "dd")[0].startswith("0.500")
     words = texts(html, "li")
     assert words[1:3] == [REPORT.best, REPORT.challenging]
-    assert len(words) == 5
+    assert words[4:7] == [row for row in words if row.startswith("Risk comes out low for")]
+    assert len(words) == 8
 
 
 def test_groups_have_a_table_each_with_their_size_and_figures() -> None:
