@@ -339,6 +339,7 @@ def _show_comparison(comparison: Comparison) -> None:
     )
     print(f"McNemar's exact test: p = {comparison.mcnemar_p:.3g}")
     print(comparison.verdict)
+    print(comparison.class_verdict)
 
 
 @_command

@@ -1,5 +1,6 @@
 """Two models on the same test images, compared in pairs."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,38 @@ from scipy.stats import binomtest
 
 from skin import metrics
 from skin.errors import UserError
-from skin.lesion import CODES
-from skin.metrics import METRICS, PRIMARY, Estimate
-from skin.report import Predictions, headline_values, resampled, to_plain
+from skin.lesion import CODES, diagnosis
+from skin.metrics import METRICS, PRIMARY, Estimate, Floats
+from skin.report import MIN_LESIONS, Predictions, headline_values, resampled, to_plain
+
+ALPHA = 0.05
+"""A corrected p-value below it counts as beyond chance."""
+
+CLASS_MEASURES = {"recall": ("Recall", metrics.class_recalls), "f1": ("F1", metrics.class_f1_scores)}
+"""What two models are compared by on each diagnosis: the label, and a function as of METRICS with a column a class."""
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """How `b` differs from `a` on one diagnosis, by the name in CLASS_MEASURES.
+
+    `difference` holds b - a with its paired 95% interval, `p` the two-sided p-values after Holm's correction for all
+    that are tested; NaN where fewer than MIN_LESIONS lesions have the diagnosis, which is then not tested.
+    """
+
+    n: int
+    n_lesions: int
+    difference: dict[str, Estimate]
+    p: dict[str, float]
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are lesions enough to tell."""
+        return self.n_lesions >= MIN_LESIONS
+
+    def beyond_chance(self, measure: str) -> bool:
+        """Whether the difference is more than chance gives, among so many comparisons."""
+        return self.p[measure] < ALPHA
 
 
 @dataclass(frozen=True)
@@ -29,11 +59,12 @@ class Comparison:
     n_lesions: int
     identical: bool
     difference: dict[str, Estimate]
-    per_class_f1: dict[str, Estimate]
+    per_class: dict[str, ClassDifference]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     mcnemar_p: float
     verdict: str
+    class_verdict: str
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; null stands for undefined."""
@@ -51,7 +82,7 @@ def compare(a: Predictions, b: Predictions, names: tuple[str, str]) -> Compariso
     only_a, only_b = _ids(a, right_a & ~right_b), _ids(a, right_b & ~right_a)
     values_a, values_b = headline_values(a), headline_values(b)
     difference = {name: Estimate.of(values_b[name] - values_a[name]) for name in METRICS}
-    f1_scores = resampled(b, metrics.class_f1_scores) - resampled(a, metrics.class_f1_scores)
+    per_class = _per_class(a, b)
     n, n_lesions = len(a.image_ids), len(set(a.lesion_ids))
     sample = f"on {n:,} images of {n_lesions:,} lesions"
     identical = np.array_equal(a.probabilities, b.probabilities)
@@ -61,11 +92,12 @@ def compare(a: Predictions, b: Predictions, names: tuple[str, str]) -> Compariso
         n_lesions=n_lesions,
         identical=identical,
         difference=difference,
-        per_class_f1={code: Estimate.of(values) for code, values in zip(CODES, f1_scores.T, strict=True)},
+        per_class=per_class,
         only_a=only_a,
         only_b=only_b,
         mcnemar_p=mcnemar(len(only_a), len(only_b)),
         verdict=_sameness(names, sample) if identical else _verdict(names, difference[PRIMARY], sample),
+        class_verdict=_class_verdict(names, per_class),
     )
 
 
@@ -73,6 +105,44 @@ def mcnemar(only_a: int, only_b: int) -> float:
     """Exact two-sided p-value of McNemar's test, from the numbers of images that one model alone gets right."""
     discordant = only_a + only_b
     return float(binomtest(only_a, discordant).pvalue) if discordant else 1.0
+
+
+def _per_class(a: Predictions, b: Predictions) -> dict[str, ClassDifference]:
+    """Each diagnosis on the same resamples of lesions as the headline; one correction for all that are tested."""
+    of = {name: resampled(b, function) - resampled(a, function) for name, (_, function) in CLASS_MEASURES.items()}
+    rows = [a.truth == k for k in range(len(CODES))]
+    lesions = [len(np.unique(np.array(a.lesion_ids)[chosen])) for chosen in rows]
+    tested = [(name, k) for name in CLASS_MEASURES for k, n in enumerate(lesions) if n >= MIN_LESIONS]
+    corrected = dict(zip(tested, holm([chance(of[name][:, k]) for name, k in tested]), strict=True))
+    return {
+        code: ClassDifference(
+            n=int(rows[k].sum()),
+            n_lesions=lesions[k],
+            difference={name: Estimate.of(values[:, k]) for name, values in of.items()},
+            p={name: corrected.get((name, k), np.nan) for name in CLASS_MEASURES},
+        )
+        for k, code in enumerate(CODES)
+    }
+
+
+def chance(differences: Floats) -> float:
+    """Two-sided p-value of no difference, from what `bootstrap` returns for one, of shape (1 + N_RESAMPLES,).
+
+    Twice the share of the resamples that lie beyond zero: the level at which the percentile interval reaches zero (Efron &
+    Tibshirani 1993, chapter 15), never 0, because resamples are finitely many (Davison & Hinkley 1997, section 4.2).
+    """
+    found = differences[1:][np.isfinite(differences[1:])]
+    beyond = min(np.sum(found <= 0), np.sum(found >= 0))
+    return float(min(1, 2 * (1 + beyond) / (1 + len(found))))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p-values of a family of tests, corrected so that 1 family in 20 has any below 0.05 by chance (Holm 1979)."""
+    order = np.argsort(p)
+    factors = np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.maximum.accumulate(np.minimum(1, factors * np.array(p)[order]))
+    return [float(value) for value in corrected]
 
 
 def in_order_of(a: Predictions, b: Predictions) -> Predictions:
@@ -117,3 +187,26 @@ def _verdict(names: tuple[str, str], difference: Estimate, sample: str) -> str:
         f"{a} and {b} cannot be told apart by {label} {sample}: that of {b} minus that of {a} is {value:+.1f} points "
         f"(95% interval {low:+.1f} to {high:+.1f})."
     )
+
+
+def _class_verdict(names: tuple[str, str], per_class: Mapping[str, ClassDifference]) -> str:
+    a, b = names
+    tested = len(CLASS_MEASURES) * sum(row.is_tested for row in per_class.values())
+    few = [diagnosis(code).name for code, row in per_class.items() if not row.is_tested]
+    too_few = f" Too few lesions to tell (fewer than {MIN_LESIONS}): {', '.join(few)}." if few else ""
+    if not tested:
+        return f"No diagnosis has the {MIN_LESIONS} lesions that it takes to tell on which {a} and {b} differ."
+    corrected = f"p < {ALPHA}, Holm's correction for {tested} comparisons"
+    found = "; ".join(_class_words(per_class))
+    if not found:
+        return f"On no single diagnosis do {a} and {b} differ beyond chance ({corrected}).{too_few}"
+    return f"Beyond chance ({corrected}), {b} minus {a}: {found}.{too_few}"
+
+
+def _class_words(per_class: Mapping[str, ClassDifference]) -> Iterator[str]:
+    """The differences beyond chance, in points."""
+    for code, row in per_class.items():
+        for name, (label, _) in CLASS_MEASURES.items():
+            if row.beyond_chance(name):
+                value, low, high = (100 * bound for bound in vars(row.difference[name]).values())
+                yield f"{diagnosis(code).name}, {label} {value:+.1f} points (95% interval {low:+.1f} to {high:+.1f})"

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from skin.compare import Comparison, compare, in_order_of
+from skin.config import TrainConfig
 from skin.errors import UserError
-from skin.report import Predictions
-from skin.run import Run
-from skin.ui.subject import Key, Subject, load_subject, subject_of
+from skin.report import Predictions, Report
+from skin.run import Epoch, Run
+from skin.ui.subject import Key, Subject, load_subject, reported_run, subject_of
 from skin.workspace import Workspace
 
 PART = "test"
@@ -22,6 +23,7 @@ class Compared:
     """Two runs or more on the same images."""
 
     subjects: Subjects
+    configs: Mapping[str, TrainConfig]
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -30,10 +32,26 @@ class Compared:
         first = self.subjects[baseline].predictions
         return tuple(compare(first, self.subjects[name].predictions, (baseline, name)) for name in others)
 
+    @property
+    def different(self) -> tuple[Comparison, ...]:
+        """The comparisons but for those of a run with its own copy."""
+        return tuple(comparison for comparison in self.comparisons if not comparison.identical)
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """The report of each run."""
+        return {name: subject.report for name, subject in self.subjects.items()}
+
+    @property
+    def histories(self) -> dict[str, tuple[Epoch, ...]]:
+        """The finished epochs of each run."""
+        return {name: subject.history for name, subject in self.subjects.items()}
+
 
 def load_compared(workspace: Workspace, keys: Sequence[Key]) -> Compared:
     """What the keys stand for. Raises UserError when one is gone."""
-    return Compared({key.run: load_subject(workspace, key) for key in keys})
+    subjects = {key.run: load_subject(workspace, key) for key in keys}
+    return Compared(subjects, {name: reported_run(workspace, name).config for name in subjects})
 
 
 @dataclass(frozen=True)

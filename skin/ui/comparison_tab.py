@@ -3,26 +3,25 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-import plotly.graph_objects as go
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 
-from skin.compare import Comparison
-from skin.config import differences, field_infos
 from skin.errors import UserError
 from skin.lesion import CODES
-from skin.metrics import METRICS, Estimate
 from skin.plots import comparison as plots
 from skin.run import Run
+from skin.ui import comparison_html as pieces
 from skin.ui import report_html
 from skin.ui.compared import PART, Compared, Fit, Subjects, load_compared
+from skin.ui.comparison_file import DOWNLOADS
 from skin.ui.page import Page, spoken
 from skin.ui.pictures import GALLERY, pictures
 from skin.ui.selection import Shelf
-from skin.ui.subject import Key, Subject, reported_run, reported_runs
+from skin.ui.subject import Key, Subject, reported_runs
 from skin.ui.view import QUIET, View, tab_being_built
 from skin.workspace import Workspace
 
@@ -109,74 +108,41 @@ def _notice(sentence: str) -> str:
 
 
 def show_verdict(compared: Compared) -> list[Any]:
-    """What is said of each run beside the baseline; the differences drawn, and as a table."""
-    sentences = []
-    for comparison in compared.comparisons:
-        sentences += [comparison.verdict, *([] if comparison.identical else [_mcnemar(comparison)])]
-    words = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    verdict = f'<h3>Verdict</h3><ul class="words">{words}</ul>'
-    different = [comparison for comparison in compared.comparisons if not comparison.identical]
+    """What is said of each run beside the baseline; the differences drawn, as a table, and on each diagnosis."""
+    verdict = f"<h2>Verdict</h2>{pieces.verdict(compared.comparisons)}"
+    different = compared.different
     if not different:
-        return [verdict, gr.Plot(visible=False), ""]
-    figure = plots.difference_intervals({c.b: c.difference for c in different})
-    return [verdict, gr.Plot(figure, visible=True), _difference_table(compared.subjects, different)]
-
-
-def _mcnemar(comparison: Comparison) -> str:
-    p = "p < 0.001" if comparison.mcnemar_p < 0.001 else f"p = {comparison.mcnemar_p:.3f}"
-    return (
-        f"{comparison.a} alone is right on {len(comparison.only_a):,} images, {comparison.b} alone on "
-        f"{len(comparison.only_b):,} (McNemar's exact test, which takes images as independent: {p})."
-    )
-
-
-def _difference_table(subjects: Subjects, comparisons: Sequence[Comparison]) -> str:
-    head = ["Metric", *subjects, *(f"{c.b} − {c.a}" if len(comparisons) > 1 else "Difference" for c in comparisons)]
-    rows = [
-        [
-            metric.label if metric.higher_is_better else f"{metric.label} (lower is better)",
-            *(f"{subject.report.headline[name].value:.3f}" for subject in subjects.values()),
-            *(_signed(comparison.difference[name]) for comparison in comparisons),
-        ]
-        for name, metric in METRICS.items()
+        return [verdict, gr.Plot(visible=False), "", ""]
+    figure = plots.difference_intervals({comparison.b: comparison.difference for comparison in different})
+    classes = "".join(map(pieces.class_difference_table, different))
+    return [
+        verdict,
+        gr.Plot(figure, visible=True),
+        pieces.difference_table(compared.subjects, different),
+        f"<h2>Differences on each diagnosis</h2>{classes}",
     ]
-    return report_html.rows_table(head, rows, "Differences with 95% intervals, from drawing the same lesions for both.")
 
 
-def _signed(estimate: Estimate) -> str:
-    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if np.isfinite(estimate.low) else "–"
-
-
-def show_settings(workspace: Workspace, compared: Compared) -> str:
+def show_settings(compared: Compared) -> str:
     """The settings in which the runs differ, and no others."""
-    labels = {info.name: info.label for info in field_infos()}
-    different = differences([reported_run(workspace, name).config for name in compared.subjects])
-    if not different:
-        return "<h3>Settings</h3><p>All settings are the same.</p>"
-    rows = [[labels[field], *(_short(field, value) for value in values)] for field, values in different.items()]
-    words = (
-        "Nothing but the model differs: the comparison is fair."
-        if set(different) == {"model"}
-        else "A difference may come from any of these settings; all others are the same."
-    )
-    return f"<h3>Settings that differ</h3>{report_html.rows_table(['Setting', *compared.subjects], rows, words)}"
+    return f"<h2>Settings</h2>{pieces.settings_table(compared.configs)}"
 
 
-def _short(field: str, value: object) -> str:
-    """A value as anyone may read it: where a data set lies on this machine is nobody's business."""
-    return Path(str(value)).name if field in ("dataset", "weights") else str(value)
+def show_classes(compared: Compared) -> list[Any]:
+    """F1 of each diagnosis, the confusion matrices, and the histories; below each figure its table."""
+    return [
+        plots.class_f1_by_run(compared.reports),
+        pieces.folded("F1 of each diagnosis as a table", pieces.f1_table(compared.subjects)),
+        f"<h2>Who is taken for whom</h2>{pieces.matrices(compared.subjects)}",
+        plots.histories(compared.histories),
+        pieces.folded("What each training reached, as a table", pieces.history_table(compared.histories)),
+    ]
 
 
-def show_classes(compared: Compared) -> tuple[go.Figure, str, go.Figure]:
-    """F1 of each diagnosis, the confusion matrices, and the histories."""
-    reports = {name: subject.report for name, subject in compared.subjects.items()}
-    matrices = "".join(report_html.confusion_table(report, caption=name) for name, report in reports.items())
-    histories = {name: subject.history for name, subject in compared.subjects.items()}
-    return (
-        plots.class_f1_by_run(reports),
-        f'<h3>Who is taken for whom</h3><div class="matrices">{matrices}</div>',
-        plots.histories(histories),
-    )
+def make_file(kind: str, compared: Compared) -> str:
+    """Path of a file to download, for a row of DOWNLOADS."""
+    suffix, write = DOWNLOADS[kind]
+    return save_bytes_to_cache(write(compared).encode(), f"comparison.{suffix}", get_upload_folder())
 
 
 def offer_disagreements(compared: Compared) -> Any:
@@ -240,7 +206,7 @@ def build(page: Page) -> None:
     view = View(gr.State(None), lru_cache(maxsize=4)(partial(load_compared, workspace)))
     with gr.Column(visible=False) as content:
         _build_verdict(view)
-        view.follow(partial(show_settings, workspace), [gr.HTML(elem_classes="report")])
+        view.follow(show_settings, [gr.HTML(elem_classes="report")])
         _build_classes(view)
         _build_disagreements(view, page.shelf)
     choosing = {
@@ -255,20 +221,35 @@ def build(page: Page) -> None:
 
 def _build_verdict(view: View) -> None:
     verdict = gr.HTML(elem_classes="report", elem_id="verdict-of-comparison")
+    _build_downloads(view)
     figure = gr.Plot(label="Differences with their intervals", show_label=False)
-    table = gr.HTML(elem_classes="report")
-    view.follow(show_verdict, [verdict, figure, table])
+    table, classes = gr.HTML(elem_classes="report"), gr.HTML(elem_classes="report")
+    view.follow(show_verdict, [verdict, figure, table, classes])
+
+
+def _build_downloads(view: View) -> None:
+    made = gr.DownloadButton(elem_id="made-comparison")
+    with gr.Row():
+        for kind in DOWNLOADS:
+            button = gr.Button(f"Download: {kind}", size="sm", min_width=160)
+            event = button.click(**view.call(partial(make_file, kind), [made]))
+            event.success(None, js=_CLICK_MADE_FILE, api_visibility="private")
+
+
+_CLICK_MADE_FILE = "() => setTimeout(() => document.querySelector('#made-comparison')?.click(), 100)"
+"""Saves the file that was made; a moment later, because its link must have reached the page."""
 
 
 def _build_classes(view: View) -> None:
     scores = gr.Plot(label="F1 of each diagnosis by run", show_label=False)
-    matrices = gr.HTML(elem_classes="report")
+    scores_table, matrices = gr.HTML(elem_classes="report"), gr.HTML(elem_classes="report")
     histories = gr.Plot(label="Validation loss and accuracy by epoch and run", show_label=False)
-    view.follow(show_classes, [scores, matrices, histories])
+    histories_table = gr.HTML(elem_classes="report")
+    view.follow(show_classes, [scores, scores_table, matrices, histories, histories_table])
 
 
 def _build_disagreements(view: View, shelf: Shelf) -> None:
-    gr.Markdown("### Where they disagree")
+    gr.Markdown("## Where they disagree")
     whose = gr.Radio([], label="Test images where")
     heading = gr.HTML(elem_classes="report")
     gallery = gr.Gallery(**GALLERY)

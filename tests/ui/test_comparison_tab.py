@@ -1,20 +1,26 @@
 """The Comparison tab's handlers, on plain values."""
 
 import dataclasses
+import io
 import json
 import re
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
 from skin.compare import compare
+from skin.lesion import CODES
 from skin.metrics import METRICS
 from skin.report import Predictions, load_predictions, save_predictions
 from skin.run import Run
 from skin.ui import comparison_tab as tab
 from skin.ui.compared import Compared, load_compared
+from skin.ui.comparison_file import DOWNLOADS
 from skin.ui.selection import Shelf
 from skin.ui.subject import Key
 from skin.workspace import Workspace
@@ -105,7 +111,7 @@ def test_where_nothing_is_chosen_the_shipped_pair_is_compared(workspace: Workspa
 
 
 def test_the_verdict_is_that_of_the_comparison(pair: Compared, workspace: Workspace) -> None:
-    verdict, figure, table = tab.show_verdict(pair)
+    verdict, figure, table, classes = tab.show_verdict(pair)
     a, b = (load_predictions(workspace.runs / name / "predictions.npz")["test"] for name in ("image", "multimodal"))
     comparison = compare(a, b, ("image", "multimodal"))
     assert comparison.verdict in verdict
@@ -113,31 +119,37 @@ def test_the_verdict_is_that_of_the_comparison(pair: Compared, workspace: Worksp
     assert figure.visible
     assert all(metric.label in table for metric in METRICS.values())
     assert f"{comparison.difference['accuracy'].value:+.3f}" in table
+    assert escape(comparison.class_verdict) in verdict
+    assert f"{comparison.per_class['mel'].difference['recall'].value:+.3f}" in classes
+    assert classes.count("too few") == sum(not row.is_tested for row in comparison.per_class.values())
 
 
 def test_a_copy_of_a_run_is_a_sentence_not_a_table_of_zeros(workspace: Workspace, add_run: Any) -> None:
     copies = [add_run(name, 0.3).name for name in ("one", "two")]
-    verdict, figure, table = tab.show_verdict(compared(workspace, *copies))
+    verdict, figure, table, classes = tab.show_verdict(compared(workspace, *copies))
     assert "one and two give the same probabilities on" in verdict
     assert not figure.visible
-    assert table == ""
+    assert table == classes == ""
 
 
 def test_only_the_settings_that_differ_are_listed(workspace: Workspace, pair: Compared, stranger: str) -> None:
-    fair = tab.show_settings(workspace, pair)
+    fair = tab.show_settings(pair)
     assert "Nothing but the model differs" in fair
     assert fair.count("<tr>") == 2
-    unfair = tab.show_settings(workspace, compared(workspace, "image", stranger))
+    unfair = tab.show_settings(compared(workspace, "image", stranger))
     assert "may come from any of these" in unfair
     assert "Seed" in unfair
     assert "Backbone" not in unfair
 
 
 def test_each_run_has_its_bars_its_matrix_and_its_history(pair: Compared) -> None:
-    bars, matrices, histories = tab.show_classes(pair)
+    bars, bars_table, matrices, histories, histories_table = tab.show_classes(pair)
     assert [trace.name for trace in bars.data] == ["image", "multimodal"]
     assert matrices.count("<table>") == 2
     assert {trace.name for trace in histories.data} == {"image", "multimodal"}
+    melanoma = pair.reports["multimodal"].per_class["mel"]
+    assert f"<td>{melanoma.f1:.2f} ({melanoma.f1_low:.2f} to {melanoma.f1_high:.2f})</td>" in bars_table
+    assert "<td>1 of stage 2</td><td>0.700</td><td>65.0%</td>" in histories_table
 
 
 def test_images_that_one_run_alone_gets_right(pair: Compared) -> None:
@@ -186,15 +198,13 @@ def test_no_name_on_disk_becomes_markup(workspace: Workspace, add_run: Any) -> N
         parts = {part: renamed(predictions) for part, predictions in load_predictions(path).items()}
         save_predictions(path, parts)
     both = compared(workspace, *names)
-    verdict, drawn, table = tab.show_verdict(both)
     shown = [
-        verdict,
-        drawn,
-        table,
-        tab.show_settings(workspace, both),
+        *tab.show_verdict(both),
+        tab.show_settings(both),
         *tab.show_classes(both),
         *(tab.show_disagreements(Shelf(workspace), both, name)[0] for name in names),
         tab.choose(workspace, [HOSTILE, *names], "")[2],
+        *(write(both) for kind, (_, write) in DOWNLOADS.items() if "HTML" in kind),
     ]
     texts = [every_string(part) for part in shown]
     assert all("onerror" in text for text in texts)
@@ -203,3 +213,41 @@ def test_no_name_on_disk_becomes_markup(workspace: Workspace, add_run: Any) -> N
 
 def renamed(predictions: Predictions) -> Predictions:
     return dataclasses.replace(predictions, image_ids=tuple(f"{HOSTILE}{id}" for id in predictions.image_ids))
+
+
+@pytest.fixture
+def download(pair: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes a file as the page does; returns its text."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    return lambda kind: Path(tab.make_file(kind, pair)).read_text()
+
+
+def test_the_page_to_download_needs_no_network(pair: Compared, download: Any) -> None:
+    page = download("Comparison (HTML)")
+    (comparison,) = pair.comparisons
+    assert escape(comparison.verdict) in page
+    assert escape(comparison.class_verdict) in page
+    assert page.count('class="plotly-graph-div"') == 3
+    assert not re.search("<(script|link|img)[^>]+(src|href)=", page)
+    assert all(f"<h2>{heading}</h2>" in page for heading in ("Settings", "Training", "Differences on each diagnosis"))
+
+
+def test_the_json_to_download_is_what_the_command_line_prints(pair: Compared, download: Any) -> None:
+    facts = json.loads(download("Comparison (JSON)"))
+    assert facts["comparisons"] == [comparison.to_dict() for comparison in pair.comparisons]
+    assert facts["part"] == "test"
+    assert {name: settings["model"] for name, settings in facts["settings"].items()} == {
+        "image": "image",
+        "multimodal": "multimodal",
+    }
+
+
+def test_the_table_to_download_holds_every_paired_difference(pair: Compared, download: Any) -> None:
+    table = pd.read_csv(io.StringIO(download("Differences (CSV)")))
+    (comparison,) = pair.comparisons
+    assert len(table) == len(METRICS) + 2 * len(CODES)
+    assert set(table["baseline"]) == {"image"}
+    accuracy = table[table["diagnosis"].isna() & (table["measure"] == "accuracy")].iloc[0]
+    assert accuracy["difference"] == pytest.approx(comparison.difference["accuracy"].value, abs=1e-6)
+    melanoma = table[(table["diagnosis"] == "mel") & (table["measure"] == "recall")].iloc[0]
+    assert melanoma["low"] == pytest.approx(comparison.per_class["mel"].difference["recall"].low, abs=1e-6)

@@ -1,0 +1,132 @@
+"""A comparison as HTML: the pieces that the page and the file to download show."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from skin.compare import CLASS_MEASURES, ClassDifference, Comparison
+from skin.config import TrainConfig, differences, field_infos
+from skin.lesion import TAXONOMY
+from skin.metrics import METRICS, Estimate
+from skin.report import MIN_LESIONS
+from skin.run import Epoch, best_epoch
+from skin.ui import report_html
+from skin.ui.compared import Subjects
+from skin.ui.subject import Subject
+
+
+def verdict(comparisons: Sequence[Comparison]) -> str:
+    """What is said of each run beside the baseline."""
+    sentences = []
+    for comparison in comparisons:
+        sentences.append(comparison.verdict)
+        if not comparison.identical:
+            sentences += [comparison.class_verdict, _mcnemar(comparison)]
+    return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _mcnemar(comparison: Comparison) -> str:
+    p = "p < 0.001" if comparison.mcnemar_p < 0.001 else f"p = {comparison.mcnemar_p:.3f}"
+    return (
+        f"{comparison.a} alone is right on {len(comparison.only_a):,} images, {comparison.b} alone on "
+        f"{len(comparison.only_b):,} (McNemar's exact test, which takes images as independent: {p})."
+    )
+
+
+def difference_table(subjects: Subjects, comparisons: Sequence[Comparison]) -> str:
+    """Each headline metric of each run, and the differences."""
+    head = ["Metric", *subjects, *(f"{c.b} − {c.a}" if len(comparisons) > 1 else "Difference" for c in comparisons)]
+    rows = [
+        [
+            metric.label if metric.higher_is_better else f"{metric.label} (lower is better)",
+            *(f"{subject.report.headline[name].value:.3f}" for subject in subjects.values()),
+            *(_signed(comparison.difference[name]) for comparison in comparisons),
+        ]
+        for name, metric in METRICS.items()
+    ]
+    return report_html.rows_table(head, rows, "Differences with 95% intervals, from drawing the same lesions for both.")
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if np.isfinite(estimate.low) else "–"
+
+
+def class_difference_table(comparison: Comparison) -> str:
+    """How the two differ on each diagnosis, and whether that is more than chance gives."""
+    labels = [label for label, _ in CLASS_MEASURES.values()]
+    by_name = {diagnosis.name: comparison.per_class[diagnosis.code] for diagnosis in TAXONOMY}
+    rows = [
+        [name, f"{row.n:,}", *(_signed(row.difference[measure]) for measure in CLASS_MEASURES), _beyond_chance(row)]
+        for name, row in by_name.items()
+    ]
+    caption = (
+        f"{comparison.b} minus {comparison.a} on each diagnosis, with 95% intervals. Beyond chance: p < 0.05 after Holm's "
+        f"correction for all that are tested; a diagnosis of fewer than {MIN_LESIONS} lesions is not."
+    )
+    return report_html.rows_table(["Diagnosis", "Images", *labels, "Beyond chance"], rows, caption)
+
+
+def _beyond_chance(row: ClassDifference) -> str:
+    if not row.is_tested:
+        return f"{row.n_lesions} lesions: too few"
+    return ", ".join(label for name, (label, _) in CLASS_MEASURES.items() if row.beyond_chance(name)) or "no"
+
+
+def f1_table(subjects: Subjects) -> str:
+    """F1 of each diagnosis with its interval, a column a run."""
+    rows = [
+        [diagnosis.name, *(_f1(subject, diagnosis.code) for subject in subjects.values())] for diagnosis in TAXONOMY
+    ]
+    return report_html.rows_table(["Diagnosis", *subjects], rows, "F1 with its 95% interval.")
+
+
+def _f1(subject: Subject, code: str) -> str:
+    row = subject.report.per_class[code]
+    return f"{row.f1:.2f} ({row.f1_low:.2f} to {row.f1_high:.2f})" if np.isfinite(row.f1_low) else "–"
+
+
+def history_table(histories: Mapping[str, Sequence[Epoch]]) -> str:
+    """How long each run trained, and what it reached on the validation part at the epoch that it keeps."""
+    rows = [[name, f"{len(history):,}", *_best(history)] for name, history in histories.items()]
+    head = ["Run", "Epochs", "Best epoch", "Validation loss", "Validation accuracy"]
+    return report_html.rows_table(head, rows, "The best epoch is that of the lowest validation loss.")
+
+
+def _best(history: Sequence[Epoch]) -> tuple[str, str, str]:
+    best = best_epoch(list(history))
+    if best is None:
+        return "–", "–", "–"
+    return f"{best.epoch} of stage {best.stage}", f"{best.val_loss:.3f}", f"{best.val_accuracy:.1%}"
+
+
+def settings_table(configs: Mapping[str, TrainConfig]) -> str:
+    """The settings in which the runs differ, and no others."""
+    labels = {info.name: info.label for info in field_infos()}
+    different = differences(list(configs.values()))
+    if not different:
+        return "<p>All settings are the same.</p>"
+    rows = [[labels[field], *(shortened(field, value) for value in values)] for field, values in different.items()]
+    words = (
+        "Nothing but the model differs: the comparison is fair."
+        if set(different) == {"model"}
+        else "A difference may come from any of these settings; all others are the same."
+    )
+    return report_html.rows_table(["Setting", *configs], rows, words)
+
+
+def shortened(field: str, value: object) -> str:
+    """A setting as anyone may read it: where a data set lies on this machine is nobody's business."""
+    return Path(str(value)).name if field in ("dataset", "weights") else str(value)
+
+
+def matrices(subjects: Subjects) -> str:
+    """The confusion matrix of each run."""
+    tables = (report_html.confusion_table(subject.report, caption=name) for name, subject in subjects.items())
+    return f'<div class="matrices">{"".join(tables)}</div>'
+
+
+def folded(summary: str, table: str) -> str:
+    """A table below its figure, for whoever cannot see that."""
+    return f"<details><summary>{escape(summary)}</summary>{table}</details>"
