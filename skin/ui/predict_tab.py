@@ -54,9 +54,12 @@ class Form:
 
 
 def offer_models(predictors: Predictors, chosen: str | None) -> gr.Dropdown:
-    """The models to choose from; what was chosen stays, unless it is gone."""
+    """The models to choose from; what was chosen stays, unless it is gone.
+
+    A choice that stays is not sent: meanwhile `open_model` may have sent another, and would lose it.
+    """
     choices = predictors.choices()
-    return gr.Dropdown(choices, value=chosen if chosen in dict(choices).values() else AUTOMATIC)
+    return gr.Dropdown(choices) if chosen in dict(choices).values() else gr.Dropdown(choices, value=AUTOMATIC)
 
 
 def open_model(predictors: Predictors, opened: str) -> Any:

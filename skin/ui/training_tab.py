@@ -17,7 +17,7 @@ from skin.errors import UsageError, UserError
 from skin.models.backbones import BACKBONES, find_backbone
 from skin.plots.training import history_figure
 from skin.run import Run, State
-from skin.ui import form, monitor
+from skin.ui import form, monitor, view
 from skin.ui.monitor import FOLLOW, Sight
 from skin.ui.page import Page, spoken
 from skin.workspace import Workspace
@@ -33,6 +33,7 @@ OPEN_IN = {"performance": "Report", "comparison": "Compare", "predict": "Predict
 
 JOBS: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "jobs", "concurrency_limit": 1}
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+"""Of a listener that answers at once. Outside the queue Gradio tells nobody of the change of a State."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,16 @@ def build(page: Page) -> None:
     parts.table.select(pick, None, parts.chosen, **QUIET)
     for tab, button in parts.open_in.items():
         # Other tabs hear of a change only, so that a run that is opened again is first put away.
-        button.click(put_away, None, page.opened, **QUIET).then(
-            partial(open_in, tab), parts.seen, [page.opened, page.tabs], **QUIET
+        button.click(put_away, None, page.opened, **view.QUIET).then(
+            partial(open_in, tab), parts.seen, [page.opened, page.tabs], **view.QUIET
         )
     if not page.read_only:
-        _wire_form(page, form_parts, parts, refreshing)
+        checking = _wire_form(page, form_parts, parts, refreshing)
         _wire_jobs(page, parts, refreshing)
-        _wire_housekeeping(page, form_parts, parts, refreshing)
+        load = _wire_housekeeping(page, parts, refreshing)
+        settings = [form_parts.preset, *form_parts.settings.values()]
+        loaded = load.click(spoken(partial(load_settings, page.workspace)), parts.seen, settings, **QUIET)
+        loaded.success(**checking)
 
 
 def _lay_out_form() -> FormParts:
@@ -141,7 +145,10 @@ def _lay_out_monitor(page: Page) -> MonitorParts:
     return MonitorParts(chosen, card, stop, resume, open_in, figure, log, table, gr.State(None))
 
 
-def _wire_form(page: Page, form_parts: FormParts, parts: MonitorParts, refreshing: dict[str, Any]) -> None:
+def _wire_form(
+    page: Page, form_parts: FormParts, parts: MonitorParts, refreshing: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns what a listener needs to check the form."""
     settings = list(form_parts.settings.values())
     checking: dict[str, Any] = {
         "fn": partial(check, page.workspace),
@@ -156,6 +163,7 @@ def _wire_form(page: Page, form_parts: FormParts, parts: MonitorParts, refreshin
         spoken(partial(start, page.workspace)), form_parts.inputs, [form_parts.name, parts.chosen], **JOBS
     )
     started.then(**refreshing).then(**checking)
+    return checking
 
 
 def _wire_jobs(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> None:
@@ -163,7 +171,8 @@ def _wire_jobs(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> N
         button.click(spoken(partial(handler, page.workspace)), parts.seen, None, **JOBS).then(**refreshing)
 
 
-def _wire_housekeeping(page: Page, form_parts: FormParts, parts: MonitorParts, refreshing: dict[str, Any]) -> None:
+def _wire_housekeeping(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> gr.Button:
+    """Returns the button that loads the watched run's settings into the form."""
     with gr.Accordion("The watched run: use its settings, rename it, delete it", open=False):
         with gr.Row(elem_classes="housekeeping"):
             load = gr.Button("Load its settings into the form", size="md")
@@ -175,15 +184,14 @@ def _wire_housekeeping(page: Page, form_parts: FormParts, parts: MonitorParts, r
             doomed = gr.State("")
             confirm = gr.Button("Delete for good", variant="stop", size="md")
             keep = gr.Button("Keep it", size="md")
-    settings = [form_parts.preset, *form_parts.settings.values()]
     bound = page.workspace
-    load.click(spoken(partial(load_settings, bound)), parts.seen, settings, **QUIET)
     rename.click(spoken(partial(rename_run, bound)), [parts.seen, name], [parts.chosen, name], **JOBS).then(
         **refreshing
     )
     delete.click(spoken(ask), parts.seen, [asking, question, doomed], **QUIET)
     keep.click(close, None, asking, **QUIET)
     confirm.click(spoken(partial(delete_run, bound)), doomed, [parts.chosen, asking], **JOBS).then(**refreshing)
+    return load
 
 
 def check(workspace: Workspace, preset: str, name: str, *values: Any) -> tuple[gr.Button, str, str]:

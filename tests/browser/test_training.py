@@ -120,6 +120,19 @@ def test_both_models_are_trained_one_after_the_other(app: App, visit: Visit) -> 
     expect(page.get_by_role("tab", name="Performance")).to_have_attribute("aria-selected", "true")
 
 
+def test_a_watched_run_is_the_model_that_predicts(visit: Visit) -> None:
+    page = visit("training")
+    choose(page, "#watch", "trained (finished)")
+    card(page, "Balanced accuracy")
+    press(page, "Predict")
+
+    expect(page.get_by_role("tab", name="Predict")).to_have_attribute("aria-selected", "true")
+    model = page.get_by_label("Model").locator("visible=true")
+    expect(model).to_have_value("trained (image with age, sex and site)")
+    page.wait_for_timeout(3000)  # whatever else the change of tabs has set off must not undo it
+    expect(model).to_have_value("trained (image with age, sex and site)")
+
+
 def test_a_run_is_renamed_and_deleted_after_asking(app: App, visit: Visit) -> None:
     shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "copy")
     page = visit("training")
@@ -168,3 +181,5 @@ def test_a_preset_fills_the_form_and_a_runs_settings_come_back(visit: Visit) -> 
 
     expect(page.locator("#setting-image_size input")).to_have_value("64")
     expect(page.locator("#setting-model input")).to_have_value("multimodal")
+    expect(page.locator("#command textarea")).to_have_value(re.compile("--preset demo --model multimodal"))
+    expect(page.locator("#command textarea")).to_have_value(re.compile("--set image_size=64"))
