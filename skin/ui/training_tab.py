@@ -28,6 +28,9 @@ NAMED_DATASETS = tuple(name for name in DATASETS if name != "folder")
 N_IMAGES = {"demo": 400, "kaggle": 10_015}
 """Images of the data sets that may not be on this disk yet, for the estimate."""
 
+STOP = "Stop"
+"""What the button says, before the name of the run that it stops."""
+
 OPEN_IN = {"performance": "Report", "comparison": "Compare", "predict": "Predict"}
 """Tabs that a finished run is opened in, and what the button says."""
 
@@ -130,7 +133,7 @@ def _lay_out_monitor(page: Page) -> MonitorParts:
     card = gr.HTML(elem_id="card")
     with gr.Row(elem_classes="actions"):
         small: dict[str, Any] = {"size": "md", "min_width": 90, "interactive": False}
-        stop = gr.Button("Stop", variant="stop", visible=may_change, **small)
+        stop = gr.Button(STOP, variant="stop", visible=may_change, elem_id="stop", **small)
         resume = gr.Button("Resume", visible=may_change, **small)
         open_in = {key: gr.Button(title, **small) for key, title in OPEN_IN.items()}
     figure = gr.Plot(label="Loss and accuracy by epoch", show_label=False, visible=False, elem_id="history")
@@ -145,9 +148,7 @@ def _lay_out_monitor(page: Page) -> MonitorParts:
     return MonitorParts(chosen, card, stop, resume, open_in, figure, log, table, gr.State(None))
 
 
-def _wire_form(
-    page: Page, form_parts: FormParts, parts: MonitorParts, refreshing: dict[str, Any]
-) -> dict[str, Any]:
+def _wire_form(page: Page, form_parts: FormParts, parts: MonitorParts, refreshing: dict[str, Any]) -> dict[str, Any]:
     """Returns what a listener needs to check the form."""
     settings = list(form_parts.settings.values())
     checking: dict[str, Any] = {
@@ -167,8 +168,8 @@ def _wire_form(
 
 
 def _wire_jobs(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> None:
-    for button, handler in ((parts.stop, stop), (parts.resume, resume)):
-        button.click(spoken(partial(handler, page.workspace)), parts.seen, None, **JOBS).then(**refreshing)
+    for button, handler, named_by in ((parts.stop, stop, parts.stop), (parts.resume, resume, parts.seen)):
+        button.click(spoken(partial(handler, page.workspace)), named_by, None, **JOBS).then(**refreshing)
 
 
 def _wire_housekeeping(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> gr.Button:
@@ -291,7 +292,8 @@ def _buttons(sight: Sight) -> list[gr.Button]:
     runs_now = status is not None and status.is_running
     is_done = status is not None and status.state is State.FINISHED
     can_resume = status is not None and not runs_now and not is_done
-    return [gr.Button(interactive=on) for on in (runs_now, can_resume, *[is_done] * len(OPEN_IN))]
+    stop = gr.Button(f"{STOP} {sight.run.name}" if sight.run and runs_now else STOP, interactive=runs_now)
+    return [stop, *(gr.Button(interactive=on) for on in (can_resume, *[is_done] * len(OPEN_IN)))]
 
 
 def _watched(workspace: Workspace, seen: Sight | None) -> Run:
@@ -301,9 +303,9 @@ def _watched(workspace: Workspace, seen: Sight | None) -> Run:
     return runs.get(workspace, seen.run.name)
 
 
-def stop(workspace: Workspace, seen: Sight | None) -> None:
-    """Stop the run that is watched."""
-    run = _watched(workspace, seen)
+def stop(workspace: Workspace, label: str) -> None:
+    """Stop the run that the button named when it was pressed, whichever is watched by now."""
+    run = runs.get(workspace, label.removeprefix(f"{STOP} "))
     jobs.stop(run)
     gr.Info(f"Asked {run.name} to stop: it keeps every finished epoch.")
 

@@ -86,7 +86,7 @@ def test_a_training_is_watched_survives_and_is_stopped_and_resumed(app: App, pag
     assert (endless.status().pid, endless.status().is_alive) == (pid, True)
     assert_no_gap(endless)
 
-    press(page, "Stop")
+    press(page, "Stop endless")
     card(page, "stopped")
     done = len(endless.history())
     press(page, "Resume")

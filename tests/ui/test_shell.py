@@ -164,7 +164,9 @@ def test_a_port_in_use_is_said_in_a_sentence(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         ended = start(tmp_path, "--port", str(port))
     assert (ended.returncode, ended.stdout) == (1, "")
-    expected = f"The app cannot listen on 127.0.0.1, port {port} (address already in use): choose another --port or --host."
+    expected = (
+        f"The app cannot listen on 127.0.0.1, port {port} (address already in use): choose another --port or --host."
+    )
     assert ended.stderr.strip() == expected
 
 

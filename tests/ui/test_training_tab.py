@@ -1,4 +1,7 @@
 import dataclasses
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +147,38 @@ def test_a_run_that_is_gone_is_told_of(workspace: Workspace) -> None:
     seen = monitor.look(workspace, "mine")
     tab.delete_run(workspace, "mine")
 
-    for action in (tab.stop, tab.resume, tab.load_settings):
+    for action in (tab.resume, tab.load_settings):
         with pytest.raises(UserError, match="There is no run 'mine'"):
             action(workspace, seen)
+    with pytest.raises(UserError, match="There is no run 'mine'"):
+        tab.stop(workspace, "Stop mine")
+
+
+def sleeper(workspace: Workspace, name: str) -> Run:
+    """A run that a process stands behind which does nothing."""
+    run = Run.create(workspace, name, DEMO)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    jobs.claim(run, process.pid)
+    threading.Thread(target=process.wait, daemon=True).start()
+    run.update_status(state=State.TRAINING)
+    return run
+
+
+def test_stop_stops_the_run_that_it_named_though_the_next_one_is_watched(workspace: Workspace) -> None:
+    first, second = sleeper(workspace, "first"), sleeper(workspace, "second")
+    shown = tab.refresh(workspace, False, monitor.FOLLOW, None)[6].value
+    assert shown == "Stop first"
+    first.update_status(state=State.FINISHED)
+    assert tab.refresh(workspace, False, monitor.FOLLOW, None)[6].value == "Stop second"
+
+    with pytest.raises(UserError, match="first is finished"):
+        tab.stop(workspace, shown)
+    assert second.status().is_running
+
+    tab.stop(workspace, "Stop second")
+    assert not second.status().is_alive
+    first.update_status(state=State.TRAINING)
+    jobs.stop(first)
 
 
 def test_renaming_watches_the_run_under_its_new_name(workspace: Workspace) -> None:
@@ -208,3 +240,14 @@ def test_where_one_only_looks_nothing_that_changes_a_run_can_be_called(workspace
     changes = {tab.start, tab.stop, tab.resume, tab.rename_run, tab.delete_run, tab.load_settings, tab.check}
     assert served & changes == (set() if read_only else changes)
     assert tab.refresh in served
+
+
+def test_a_state_that_others_listen_to_is_set_through_the_queue(workspace: Workspace) -> None:
+    blocks = shell.build(workspace, read_only=False)
+    functions = list(blocks.fns.values())
+    heard = {target for function in functions for target, event in function.targets if event == "change"}
+    states = {id for id in heard if isinstance(blocks.blocks.get(id), gr.State)}
+    setters = [function for function in functions if states & {output._id for output in function.outputs}]
+
+    assert setters
+    assert [function.name for function in setters if not function.queue] == []
