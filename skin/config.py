@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from skin.errors import UsageError, UserError
+from skin.files import read_json
 
 MODELS = ("image", "multimodal")
 SPLITS = ("by-lesion", "by-image")
@@ -213,8 +214,8 @@ class TrainConfig:
         Raises UserError when it cannot be read or is no configuration.
         """
         try:
-            return cls.parse(json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError, AttributeError, UserError) as error:
+            return cls.parse(read_json(path))
+        except (ValueError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path} is no run configuration ({error}): restore or delete the run folder.") from error
 
     def to_json(self) -> str:

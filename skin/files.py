@@ -1,13 +1,18 @@
 """Files that a crash, a full disk or a reader never meets half-written."""
 
 import errno
+import json
 import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from skin.errors import UserError
 
@@ -50,6 +55,25 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file holds. Raises ValueError when it is missing or damaged, whatever is wrong with it."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, RecursionError) as error:
+        raise ValueError(getattr(error, "strerror", None) or str(error)) from error
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in an npz file, no pickle among them. Raises ValueError when it is missing or damaged."""
+    try:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except OSError as error:
+        raise ValueError(error.strerror or "no arrays") from error
+    except Exception as error:  # on damaged data zipfile and NumPy raise nearly anything
+        raise ValueError("it is damaged or cut short") from error
 
 
 def partial_path(path: Path) -> Path:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
+import numpy as np
 import psutil
 
 from skin.config import TrainConfig
@@ -197,5 +198,7 @@ def _earlier_epochs(config: TrainConfig, workspace: Workspace) -> Iterator[Epoch
 
 
 def _typical_rate(epochs: Iterable[Epoch], stage: int, default: float) -> float:
-    rates = [epoch.images_per_second for epoch in epochs if epoch.stage == stage]
+    rates = [
+        epoch.images_per_second for epoch in epochs if epoch.stage == stage and 0 < epoch.images_per_second < np.inf
+    ]
     return statistics.median(rates) if rates else default

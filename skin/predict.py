@@ -246,7 +246,7 @@ def default_run(workspace: Workspace, patient: Patient) -> Run:
     kind = "image" if patient.is_unknown else "multimodal"
     if shipped := runs.find(workspace, SHIPPED[kind]):
         return shipped
-    finished = [run for run in runs.list_runs(workspace) if run.onnx_path.exists()]
+    finished = [run for run in runs.list_runs(workspace) if run.can_predict]
     if not finished:
         raise UserError(
             "There is no trained run yet: `python -m skin train --dataset demo --preset demo` trains two in minutes."

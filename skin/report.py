@@ -3,12 +3,11 @@
 import dataclasses
 import io
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from skin import metrics
 from skin.data.groups import Groups
 from skin.errors import UserError
-from skin.files import write_atomically
+from skin.files import read_arrays, read_json, write_atomically
 from skin.lesion import CODES, TAXONOMY, Diagnosis, Malignancy, Risk
 from skin.metrics import METRICS, Estimate, Floats
+from skin.records import checked
 
 SET_MISSES = 10
 """A prediction set may miss the true diagnosis of one image in so many."""
@@ -84,6 +84,20 @@ def _wrong_values(predictions: Predictions) -> str | None:
     return None
 
 
+Judged = TypeVar("Judged")
+
+
+class Parts(dict[str, Judged]):
+    """What a run's file holds of each part ("validation", "test"); a part that is not there is a UserError."""
+
+    def __init__(self, path: Path, parts: Mapping[str, Judged]) -> None:
+        super().__init__(parts)
+        self._path = path
+
+    def __missing__(self, part: str) -> Judged:
+        raise UserError(f"{self._path} tells nothing of a part {part!r}: restore the file, or train the run again.")
+
+
 def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
     """Write the predictions of named parts ("validation", "test") to an npz file, atomically."""
     arrays = {f"{part}.{name}": value for part, p in parts.items() for name, value in vars(p).items()}
@@ -92,23 +106,30 @@ def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load_predictions(path: Path) -> dict[str, Predictions]:
+def load_predictions(path: Path) -> Parts[Predictions]:
     """What `save_predictions` wrote. Raises UserError when the file is missing or damaged."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            parts = dict.fromkeys(name.split(".")[0] for name in arrays.files)
-            return {part: _predictions(arrays, part) for part in parts}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UserError) as error:
-        raise UserError(f"{path} holds no predictions ({error}): evaluate the run again.") from error
+        arrays = read_arrays(path)
+        parts = dict.fromkeys(name.split(".")[0] for name in arrays)
+        return Parts(path, {part: _predictions(arrays, part) for part in parts})
+    except (ValueError, KeyError, TypeError, UserError) as error:
+        raise UserError(f"{path} holds no predictions ({error}): restore the file, or train the run again.") from error
 
 
 def _predictions(arrays: Mapping[str, NDArray[Any]], part: str) -> Predictions:
+    fields = {name: arrays[f"{part}.{name}"] for name in _KINDS}
+    if wrong := [name for name, array in fields.items() if array.dtype.kind not in _KINDS[name]]:
+        raise ValueError(f"{wrong[0]} of {part} are of type {fields[wrong[0]].dtype}")
     return Predictions(
-        image_ids=tuple(arrays[f"{part}.image_ids"].tolist()),
-        lesion_ids=tuple(arrays[f"{part}.lesion_ids"].tolist()),
-        truth=arrays[f"{part}.truth"],
-        probabilities=arrays[f"{part}.probabilities"],
+        image_ids=tuple(fields["image_ids"].ravel().tolist()),
+        lesion_ids=tuple(fields["lesion_ids"].ravel().tolist()),
+        truth=fields["truth"],
+        probabilities=fields["probabilities"],
     )
+
+
+_KINDS = {"image_ids": "U", "lesion_ids": "U", "truth": "iu", "probabilities": "f"}
+"""The kinds of number or text that the fields of Predictions may be, as NumPy names them."""
 
 
 @dataclass(frozen=True)
@@ -455,9 +476,17 @@ def save_report(path: Path, parts: Mapping[str, Report]) -> None:
     write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode())
 
 
-def load_report(path: Path) -> dict[str, Report]:
+def load_report(path: Path) -> Parts[Report]:
     """What `save_report` wrote. Raises UserError when the file is missing or damaged."""
     try:
-        return {part: Report.from_dict(values) for part, values in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} holds no report ({error}): evaluate the run again.") from error
+        return Parts(path, {part: _checked(Report.from_dict(values)) for part, values in read_json(path).items()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} holds no report ({error}): restore the file, or train the run again.") from error
+
+
+def _checked(report: Report) -> Report:
+    if {len(report.confusion), *map(len, report.confusion)} != {len(CODES)}:
+        raise ValueError(f"the confusion matrix is not {len(CODES)} by {len(CODES)}")
+    if report.operating_point and report.operating_point.thresholds.diagnoses.keys() != set(CODES):
+        raise ValueError("thresholds are missing")
+    return checked(report)

@@ -29,15 +29,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_type_hints
+from typing import Any, Self
 
 import psutil
 from filelock import FileLock
 
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
-from skin.files import leftovers, partial_path, unwritten, write_atomically
+from skin.files import leftovers, partial_path, read_json, unwritten, write_atomically
+from skin.records import LARGEST, checked
 from skin.workspace import Workspace
+
+_TELLING = ("config.json", "status.json", "history.jsonl", "report.json", "model.onnx", "network.weights.h5")
+"""Files of which any one tells that a folder is, or was, a run."""
+
+LOST_STATUS = "Its status was damaged; resume goes on after the last epoch that was kept."
 
 LOCK_SECONDS = 30
 """For so long a run's folder is waited for; whoever holds it does no more than start a process."""
@@ -201,18 +207,28 @@ class Run:
     def status(self) -> Status:
         """What the run does now; "interrupted" where its process died without a word.
 
-        Raises UserError when the file is missing or damaged.
+        Where the file is missing or damaged, the rest of the folder tells. Raises UserError when that cannot, either.
         """
         try:
-            values = json.loads(self.status_path.read_text())
-            status = _checked(Status(**{**values, "state": State(values["state"])}))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"The status of run {self.name!r} cannot be read ({error}): delete the run.") from error
+            status = _status(read_json(self.status_path))
+        except (ValueError, TypeError, KeyError):
+            status = self._status_from_the_rest()
         if status.state.is_active and status.pid is not None and not status.is_alive:
             return dataclasses.replace(
                 status, state=State.INTERRUPTED, message="The training process ended unexpectedly."
             )
         return status
+
+    def _status_from_the_rest(self) -> Status:
+        """What the other files tell of a run whose status is missing or damaged."""
+        try:
+            made = self.config_path.stat().st_mtime
+        except OSError as error:
+            raise UserError(f"The run {self.name!r} has neither status nor settings: delete it.") from error
+        networks = (self.onnx_path, self.weights_path)
+        if self.report_path.is_file() and self.predictions_path.is_file() and any(path.is_file() for path in networks):
+            return Status(State.FINISHED, created=made, queued=made, heartbeat=made)
+        return Status(State.INTERRUPTED, LOST_STATUS, created=made, queued=made, heartbeat=made)
 
     def write_status(self, status: Status) -> None:
         """Replace the status atomically, so that a reader never sees half of it."""
@@ -242,11 +258,13 @@ class Run:
         """The finished epochs in order; a half-written last line is not yet one."""
         if not self.history_path.exists():
             return []
-        lines = self.history_path.read_text().split("\n")[:-1]
         try:
-            return [_checked(Epoch(**json.loads(line))) for line in lines if line.strip()]
-        except (ValueError, TypeError) as error:
-            raise UserError(f"The history of run {self.name!r} is damaged ({error}): delete the run.") from error
+            lines = self.history_path.read_bytes().split(b"\n")[:-1]
+            return [checked(Epoch(**json.loads(line))) for line in lines if line.strip()]
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise UserError(
+                f"The history of run {self.name!r} is damaged ({error}): resume the run, or remove history.jsonl."
+            ) from error
 
     def append_history(self, epoch: Epoch) -> None:
         """Add a finished epoch; what a crash left half-written is dropped first."""
@@ -256,11 +274,25 @@ class Run:
 
     def log_tail(self, lines: int = 200) -> list[str]:
         """The last lines of the log."""
-        if not self.log_path.exists():
+        try:
+            with self.log_path.open("rb") as file:
+                file.seek(max(0, self.log_path.stat().st_size - 256 * lines))
+                return file.read().decode(errors="replace").splitlines()[-lines:]
+        except OSError:
             return []
-        with self.log_path.open("rb") as file:
-            file.seek(max(0, self.log_path.stat().st_size - 256 * lines))
-            return file.read().decode(errors="replace").splitlines()[-lines:]
+
+    def sound_status(self) -> Status:
+        """The status of a run whose settings can be read, too. Raises UserError where either is damaged."""
+        _ = self.config
+        return self.status()
+
+    @property
+    def can_predict(self) -> bool:
+        """Whether the run is finished and exported, and its settings can be read."""
+        try:
+            return self.onnx_path.is_file() and self.sound_status().state is State.FINISHED
+        except UserError:
+            return False
 
     @property
     def is_finished(self) -> bool:
@@ -268,17 +300,13 @@ class Run:
         return self.status().state is State.FINISHED
 
 
-Record = TypeVar("Record", Status, Epoch)
-
-
-def _checked(record: Record) -> Record:
-    """The record itself. Raises TypeError where a file edited by hand gave a field a value of another type."""
-    for name, kind in get_type_hints(type(record)).items():
-        value = getattr(record, name)
-        is_number_for_float = isinstance(value, int) and isinstance(0.0, kind)
-        if not (isinstance(value, kind) or is_number_for_float):
-            raise TypeError(f"{name} is {value!r}")
-    return record
+def _status(values: dict[str, Any]) -> Status:
+    """The status that a file holds. Raises KeyError, TypeError or ValueError when it holds none."""
+    status = checked(Status(**{**values, "state": State(values["state"]), "created": values["created"]}))
+    numbers = [value for value in vars(status).values() if isinstance(value, int | float)]
+    if not all(0 <= number <= LARGEST for number in numbers):  # so that NaN is refused too
+        raise ValueError("a number of the status is impossible")
+    return status
 
 
 def best_epoch(history: list[Epoch]) -> Epoch | None:
@@ -318,7 +346,7 @@ def list_runs(workspace: Workspace) -> list[Run]:
 def _runs_in(folder: Path) -> Iterator[Run]:
     if folder.is_dir():
         for child in folder.iterdir():
-            if not child.name.startswith(".") and (child / "config.json").is_file():
+            if not child.name.startswith(".") and any((child / name).exists() for name in _TELLING):
                 yield Run(child)
 
 
@@ -359,13 +387,19 @@ def rename(workspace: Workspace, run: Run, name: str) -> Run:
     _check_idle_and_own(workspace, run)
     if find(workspace, checked_name(name)) is not None:
         raise UsageError(f"A run named {name!r} exists already: choose another name.")
-    return Run(run.folder.rename(workspace.runs / name))
+    try:
+        return Run(run.folder.rename(workspace.runs / name))
+    except OSError as error:
+        raise unwritten(workspace.runs / name, error) from error
 
 
 def delete(workspace: Workspace, run: Run) -> None:
     """Delete a run of the user's own. Raises UserError while it trains."""
     _check_idle_and_own(workspace, run)
-    shutil.rmtree(run.folder)
+    try:
+        shutil.rmtree(run.folder)
+    except OSError as error:
+        raise unwritten(run.folder, error) from error
 
 
 def sweep(workspace: Workspace) -> None:

@@ -39,7 +39,7 @@ from skin.errors import UserError
 from skin.files import replace_file, write_atomically
 from skin.lesion import CODES
 from skin.models import onnx
-from skin.models.calibration import fit_temperature, tempered
+from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.features import frozen_features
 from skin.models.monitor import Monitor
@@ -339,7 +339,7 @@ def _finish(fit: Fit) -> None:
     temperature = (
         fit_temperature(views["validation"], material.truth[rows["validation"]]) if fit.config.calibrate else 1.0
     )
-    write_atomically(run.calibration_path, json.dumps({"temperature": temperature}).encode())
+    save_temperature(run.calibration_path, temperature)
     if run.onnx_path.exists():
         onnx.set_temperature(run.onnx_path, temperature)
     predictions = {
@@ -372,18 +372,29 @@ def _inference_network(fit: Fit) -> onnx.Network:
 def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
     """Export the network of a trained run and return its path; `half` stores the weights as float16.
 
-    Raises UserError when the run has no trained weights, or Keras runs on a backend that cannot export.
+    Raises UserError when the run has no trained weights, these or the temperature are damaged, or Keras runs on a backend
+    that cannot export.
     """
     if not run.weights_path.exists() and not (half and run.onnx_path.exists()):
         raise UserError(f"Run {run.name!r} has no trained weights: train it to its end first.")
     if keras.backend.backend() != "tensorflow":
         raise UserError("The export needs Keras on TensorFlow: unset KERAS_BACKEND, or set it to tensorflow.")
     if run.weights_path.exists():
+        temperature = load_temperature(run.calibration_path)
         classifier = build_classifier(dataclasses.replace(run.config, weights="none"), workspace)
-        classifier.network.load_weights(run.weights_path)
-        onnx.export(
-            classifier.for_inference(), run.onnx_path, json.loads(run.calibration_path.read_text())["temperature"]
-        )
+        _load_weights(classifier.network, run.weights_path)
+        onnx.export(classifier.for_inference(), run.onnx_path, temperature)
     if half:
         onnx.halve(run.onnx_path)
     return run.onnx_path
+
+
+def _load_weights(network: keras.Model, path: Path) -> None:
+    """Put the saved weights into the network. Raises UserError when they are damaged or another network's."""
+    try:
+        network.load_weights(path)
+        fits = all(np.isfinite(weights).all() for weights in network.get_weights())
+    except Exception as error:  # of HDF5, of Keras or of the disk
+        raise UserError(f"The weights {path} cannot be loaded: restore the file, or train the run again.") from error
+    if not fits:
+        raise UserError(f"The weights {path} are not all numbers: restore the file, or train the run again.")

@@ -1,6 +1,8 @@
 """What several tests need: a workspace, a small drawn data set, one really trained run."""
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,21 @@ def two_models(bare: Workspace) -> Workspace:
         )
         run.update_status(state=State.FINISHED)
     return bare
+
+
+Send = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Send:
+    """Puts a file where uploads lie; returns what the page then sends for it."""
+    folder = tmp_path / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+
+    def upload(content: bytes, name: str = "lesion.png") -> dict[str, str]:
+        path = folder / hashlib.sha256(content).hexdigest() / Path(name).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return {"path": str(path), "orig_name": name}
+
+    return upload

@@ -58,11 +58,44 @@ def test_a_dead_process_means_interrupted_and_a_recycled_pid_does_not_help(run: 
     assert run.status().state is State.INTERRUPTED
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "dancing"}', '{"colour": 1}'])
-def test_a_damaged_status_is_a_sentence(run: Run, content: str) -> None:
+DAMAGED = [
+    "",
+    "{",
+    "[]",
+    "[" * 100_000,
+    "{}",
+    '{"state": "dancing", "created": 1}',
+    '{"state": "queued", "created": 1, "colour": 1}',
+    '{"state": "queued", "created": NaN}',
+    '{"state": "queued", "created": 1e300}',
+    '{"state": "queued", "created": 1, "step": true}',
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_status_is_told_from_the_rest(run: Run, content: str) -> None:
     run.status_path.write_text(content)
-    with pytest.raises(UserError, match="'first' cannot be read"):
+    assert run.status().state is State.INTERRUPTED
+    assert "Its status was damaged" in run.status().message
+    assert run.status().created == run.config_path.stat().st_mtime
+    for path in (run.report_path, run.predictions_path, run.onnx_path):
+        path.write_text("x")
+    assert run.status().state is State.FINISHED
+
+
+def test_a_status_that_cannot_be_told_from_anything_is_a_sentence(run: Run) -> None:
+    run.status_path.write_bytes(b"\xff")
+    run.config_path.unlink()
+    with pytest.raises(UserError, match="'first' has neither status nor settings: delete it"):
         run.status()
+
+
+def test_a_folder_without_settings_is_listed_as_the_damaged_run_that_it_is(workspace: Workspace, run: Run) -> None:
+    run.config_path.unlink()
+    assert run in runs.list_runs(workspace)
+    with pytest.raises(UserError, match="no run configuration"):
+        run.sound_status()
+    assert not run.can_predict
 
 
 @pytest.mark.parametrize("content", ["", "{", "7", "[]", '{"hat": 1}', '{"seed": "x"}'])
@@ -72,8 +105,9 @@ def test_a_damaged_recipe_is_a_sentence(run: Run, content: str) -> None:
         _ = Run(run.folder).config
 
 
-def test_a_damaged_history_is_a_sentence(run: Run) -> None:
-    run.history_path.write_text("nonsense\n")
+@pytest.mark.parametrize("content", [b"nonsense\n", b"\xff\xfe\n", b"[1]\n", b"[" * 100_000 + b"\n", b'{"stage": 1}\n'])
+def test_a_damaged_history_is_a_sentence(run: Run, content: bytes) -> None:
+    run.history_path.write_bytes(content)
     with pytest.raises(UserError, match="is damaged"):
         run.history()
 

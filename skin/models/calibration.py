@@ -1,9 +1,15 @@
 """One temperature that makes probabilities mean what they say (Guo et al. 2017)."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
+
+from skin.errors import UserError
+from skin.files import read_json, write_atomically
 
 
 def tempered(views: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -20,3 +26,19 @@ def fit_temperature(views: NDArray[np.float32], truth: NDArray[np.int64]) -> flo
         return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
 
     return float(np.exp(minimize_scalar(cross_entropy, bounds=(-2.0, 2.0), method="bounded").x))
+
+
+def save_temperature(path: Path, temperature: float) -> None:
+    """Write the temperature as JSON, atomically."""
+    write_atomically(path, json.dumps({"temperature": temperature}).encode())
+
+
+def load_temperature(path: Path) -> float:
+    """What `save_temperature` wrote. Raises UserError when the file is missing or damaged."""
+    try:
+        temperature = float(read_json(path)["temperature"])
+    except (ValueError, KeyError, TypeError, OverflowError):
+        temperature = np.nan
+    if not 0 < temperature < np.inf:
+        raise UserError(f"{path} holds no temperature: restore the file, or train the run again.")
+    return temperature

@@ -28,27 +28,23 @@ class Monitor(keras.callbacks.Callback):
         self._steps = 0
         self._epoch_started = 0.0
         self._reported = 0.0
+        self._phase: dict[str, Any] = {}
 
     def enter(self, state: State) -> None:
         """Say that another phase of the run begins."""
         process = psutil.Process()
-        self._run.update_status(
-            state=state,
-            message="",
-            step=0,
-            steps=0,
-            images_per_second=None,
-            eta_seconds=None,
-            pid=process.pid,
-            pid_started=process.create_time(),
-        )
+        # Said anew with every report, so that a status that is damaged meanwhile costs nothing.
+        self._phase = {"state": state, "pid": process.pid, "pid_started": process.create_time()}
+        self._run.update_status(**self._phase, message="", step=0, steps=0, images_per_second=None, eta_seconds=None)
 
     def begin_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
         """Say that an epoch begins."""
         self._stage, self._epoch, self._steps = stage, epoch, steps
         self._epoch_started = time.time()
         # Before the first step, because building a stage's graph takes up to a minute.
-        self._run.update_status(stage=stage.number, epoch=epoch, epochs=stage.epochs, step=0, steps=steps)
+        self._run.update_status(
+            **self._phase, stage=stage.number, epoch=epoch, epochs=stage.epochs, step=0, steps=steps
+        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 (Keras' signature)
         """Report the step, the speed and the time left in this stage."""
@@ -58,6 +54,7 @@ class Monitor(keras.callbacks.Callback):
         step = batch + 1
         steps_left = self._steps - step + self._steps * (self._stage.epochs - self._epoch)
         self._run.update_status(
+            **self._phase,
             stage=self._stage.number,
             epoch=self._epoch,
             epochs=self._stage.epochs,
@@ -72,7 +69,7 @@ class Monitor(keras.callbacks.Callback):
         """A Progress that also tells the status."""
         for step, item in enumerate(self._progress(iterable, desc=desc, total=total)):
             if self._is_due():
-                self._run.update_status(message=desc, step=step, steps=total)
+                self._run.update_status(**self._phase, message=desc, step=step, steps=total)
             yield item
 
     def _is_due(self) -> bool:

@@ -17,6 +17,8 @@ from scipy.special import softmax
 from skin.data.views import orient
 from skin.errors import UserError
 from skin.files import write_atomically
+from skin.lesion import CODES
+from skin.patient import WIDTH
 from skin.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 _OUTPUTS = ("logits", "embedding", "heatmap")
 _BATCH = 4
 """Few enough images for the activations to stay in the processor's cache: 32 at once take a fifth longer."""
+
+_LARGEST_SIZE = 512
+"""Largest side of an image that a network may ask for, in pixels: the largest that can be trained."""
 
 _HALF_MINIMUM = 1024
 """Weights of fewer numbers stay float32: they cost little and some carry scales."""
@@ -47,21 +52,56 @@ class Outputs:
 class OnnxNetwork:
     """A network that was exported by `export`. May be called from several threads.
 
-    Raises UserError when the file is missing or damaged.
+    Raises UserError when the file is missing or damaged, or holds another kind of network.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._session = open_session(path)
         inputs = {node.name: node.shape for node in self._session.get_inputs()}
-        self.image_size = int(inputs["image"][1])
         self.takes_patient = "patient" in inputs
+        self.image_size = _image_size(inputs, path)
+        self(np.zeros((1, self.image_size, self.image_size, 3), np.uint8), np.zeros((1, WIDTH), np.float32))
 
     def __call__(self, images: NDArray[np.uint8], patients: NDArray[np.float32]) -> Outputs:
-        """Run images of shape (n, size, size, 3) with encoded patients of shape (n, WIDTH)."""
+        """Run images of shape (n, size, size, 3) with encoded patients of shape (n, WIDTH).
+
+        Raises UserError when what the network says cannot be probabilities.
+        """
         inputs: dict[str, Any] = {"image": np.ascontiguousarray(images)}
         if self.takes_patient:
             inputs["patient"] = patients
-        return Outputs(*self._session.run(["probabilities", "embedding", "heatmap"], inputs))
+        try:
+            outputs = Outputs(*self._session.run(["probabilities", "embedding", "heatmap"], inputs))
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise _foreign(self._path, "it does not run") from error
+        if complaint := _complaint(outputs, len(images)):
+            raise _foreign(self._path, complaint)
+        return outputs
+
+
+def _image_size(inputs: dict[str, Any], path: Path) -> int:
+    """Side of the image that the network takes, in pixels."""
+    shape = inputs.get("image", ())
+    size = shape[1] if len(shape) == 4 else None
+    if inputs.keys() - {"image", "patient"} or not isinstance(size, int) or not 0 < size <= _LARGEST_SIZE:
+        raise _foreign(path, "it takes other inputs")
+    return size
+
+
+def _complaint(outputs: Outputs, n: int) -> str:
+    """Why these cannot be what a network of ours says of n images, "" where they can."""
+    probabilities, heatmap = outputs.probabilities, outputs.heatmap
+    if probabilities.shape != (n, len(CODES)) or heatmap.ndim != 4 or heatmap.shape[-1] != len(CODES):
+        return f"it does not tell the {len(CODES)} diagnoses apart"
+    are_shares = (probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    return "" if are_shares and np.isfinite(heatmap).all() else "what it says are no probabilities"
+
+
+def _foreign(path: Path, complaint: str) -> UserError:
+    return UserError(
+        f"The network {path} cannot be used ({complaint}): run `python -m skin export` on its run, or restore the file."
+    )
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
@@ -73,9 +113,7 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise UserError(
-            f"The network {path} cannot be loaded: run `python -m skin export` on its run, or restore the file."
-        ) from error
+        raise _foreign(path, "it cannot be loaded") from error
 
 
 class KerasNetwork:
@@ -140,20 +178,25 @@ def export_model(model: keras.Model, path: Path) -> None:
 
 
 def set_temperature(path: Path, temperature: float) -> None:
-    """Change the temperature of an exported network in place."""
+    """Change the temperature of an exported network in place. Raises UserError when the file is damaged."""
     import onnx
 
-    model = onnx.load(path)
-    (initializer,) = (tensor for tensor in model.graph.initializer if tensor.name == "temperature")
-    initializer.CopyFrom(onnx.numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
+    model = _load(path)
+    found = [tensor for tensor in model.graph.initializer if tensor.name == "temperature"]
+    if len(found) != 1:
+        raise _foreign(path, "it has no temperature")
+    found[0].CopyFrom(onnx.numpy_helper.from_array(np.array(temperature, np.float32), "temperature"))
     _save(model, path)
 
 
 def halve(path: Path) -> None:
-    """Store the weights of an exported network as float16 behind Cast nodes, which the runtime folds when it loads."""
+    """Store the weights of an exported network as float16 behind Cast nodes, which the runtime folds when it loads.
+
+    Raises UserError when the file is damaged.
+    """
     import onnx
 
-    model = onnx.load(path)
+    model = _load(path)
     casts = []
     for tensor in model.graph.initializer:
         weights = onnx.numpy_helper.to_array(tensor)
@@ -165,6 +208,17 @@ def halve(path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, path)
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    import onnx
+
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:  # of protobuf, of the checker or of the disk
+        raise _foreign(path, "it cannot be loaded") from error
+    return model
 
 
 def _name_outputs(model: onnx.ModelProto) -> None:

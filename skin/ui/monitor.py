@@ -48,7 +48,7 @@ def look(workspace: Workspace, chosen: str) -> Sight:
     status, problem = None, "" if run or not chosen else f"There is no run {chosen!r} any more: choose another one."
     if run is not None:
         try:
-            status = run.status()
+            status = run.sound_status()
         except UserError as error:
             problem = str(error)
     return Sight(
@@ -76,7 +76,7 @@ def _modified(path: Path) -> float:
 def state_of(run: Run) -> str:
     """The run's state in a word."""
     try:
-        return run.status().state
+        return run.sound_status().state
     except UserError:
         return "damaged"
 

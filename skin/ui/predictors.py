@@ -35,7 +35,7 @@ class Predictors:
 
     def runs(self) -> list[Run]:
         """The finished runs: the shipped ones, then the newest first."""
-        ready = [run for run in list_runs(self.workspace) if _is_ready(run)]
+        ready = [run for run in list_runs(self.workspace) if run.can_predict]
         return sorted(ready, key=lambda run: not is_shipped(run))
 
     def choices(self) -> list[tuple[str, str]]:
@@ -79,11 +79,3 @@ class Predictors:
         except OSError as error:
             raise UserError(f"The network of run {run.name!r} is gone: choose another model.") from error
         return self._loaded(run.folder, changed)
-
-
-def _is_ready(run: Run) -> bool:
-    """Whether the run is finished and none of what it is known by was damaged."""
-    try:
-        return run.onnx_path.is_file() and run.is_finished and run.config.model in MODELS
-    except UserError:
-        return False

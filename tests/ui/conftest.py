@@ -1,6 +1,5 @@
 """Runs with reports, made without training: what the pages show is what is written here."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,21 +55,3 @@ def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
     yield address
     blocks.close(verbose=False)
-
-
-Send = Callable[..., dict[str, str]]
-
-
-@pytest.fixture
-def send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Send:
-    """Puts a file where uploads lie; returns what the page then sends for it."""
-    folder = tmp_path / "uploads"
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
-
-    def upload(content: bytes, name: str = "lesion.png") -> dict[str, str]:
-        path = folder / hashlib.sha256(content).hexdigest() / Path(name).name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return {"path": str(path), "orig_name": name}
-
-    return upload

@@ -1,0 +1,272 @@
+"""One damaged run harms no other: each file of a run, damaged in each way, against every command and every tab."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_network
+from PIL import Image
+from typer.testing import CliRunner
+
+from skin.__main__ import app
+from skin.config import TrainConfig
+from skin.data.datasets import Dataset
+from skin.data.splits import SPLITTERS
+from skin.errors import UserError
+from skin.lesion import CODES
+from skin.patient import Patient
+from skin.report import Predictions, evaluate_parts, save_predictions, save_report
+from skin.run import Epoch, Run, State
+from skin.ui import asking, comparison_tab, performance_tab, predict_tab, shell, training_tab
+from skin.ui.endpoints import Endpoints
+from skin.ui.examples import Examples, examples
+from skin.ui.predictors import AUTOMATIC, Predictors
+from skin.ui.report_file import DOWNLOADS
+from skin.ui.selection import Shelf
+from skin.ui.subject import Key, load_subject
+from skin.workspace import Workspace
+
+VICTIM, OTHER = "victim", "other"
+
+
+class Bare(Workspace):
+    """A workspace of a project that ships no runs."""
+
+    @property
+    def shipped_runs(self) -> Path:
+        return self.home / "shipped"
+
+
+def predictions(dataset: Dataset, ids: tuple[str, ...]) -> Predictions:
+    images = {image.image_id: image for image in dataset.images}
+    truth = np.array([CODES.index(images[image_id].diagnosis) for image_id in ids])
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(7), len(ids)) + rng.random((len(ids), 1)) * np.eye(7)[truth]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    lesion_ids = tuple(images[image_id].lesion_id for image_id in ids)
+    return Predictions(ids, lesion_ids, truth, probabilities.astype(np.float32))
+
+
+def finished(workspace: Workspace, name: str, dataset: Dataset) -> Run:
+    """A finished run with every file that one may have, made without training."""
+    run = Run.create(workspace, name, TrainConfig.from_preset("demo", image_size=32))
+    split = SPLITTERS["by-lesion"](dataset.images, run.config.seed)
+    split.save(run.split_path)
+    parts = {part: predictions(dataset, split.parts[part]) for part in ("validation", "test")}
+    save_predictions(run.predictions_path, parts)
+    save_report(run.report_path, evaluate_parts(parts))
+    run.append_history(Epoch(1, 1, 1.0, 0.5, 0.9, 0.6, 0.5, 1e-3, 2.0, 100.0))
+    run.append_history(Epoch(2, 1, 0.8, 0.5, 0.7, 0.6, 0.5, 1e-3, 2.0, 100.0))
+    run.log_path.write_text("12:00:00 Finished.\n")
+    run.calibration_path.write_text('{"temperature": 1.5}')
+    tiny_network.write(run.onnx_path, takes_patient=False)
+    run.weights_path.write_bytes(b"not read here" * 100)
+    run.update_status(state=State.FINISHED)
+    return run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, demo: Dataset) -> Workspace:
+    """Two finished runs that nobody has touched."""
+    workspace = Bare(tmp_path_factory.mktemp("damaged"))
+    for name in (OTHER, VICTIM):
+        finished(workspace, name, demo)
+    return workspace
+
+
+def photograph() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (80, 60), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# Eight ways in which a file is damaged
+
+
+def with_other_numbers(content: bytes, number: bytes) -> bytes:
+    """The text with every number replaced, or bytes with their end set to what reads as NaN."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return content[: len(content) // 2] + b"\xff" * (len(content) - len(content) // 2)
+    return re.sub(rb"(?<=[:\[ ])-?\d+(\.\d+)?(e-?\d+)?", number, content)
+
+
+Damage = Callable[[bytes], bytes | None]
+DAMAGES: dict[str, Damage] = {
+    "missing": lambda _: None,
+    "empty": lambda _: b"",
+    "truncated": lambda content: content[: 2 * len(content) // 3],
+    "random": lambda content: np.random.default_rng(0).bytes(len(content)),
+    "no-text": lambda content: content[:20] + b"\xff\xfe\x80" + content[20:],
+    "another-shape": lambda _: b'{"test": {"victim": [null]}}\n',
+    "not-a-number": lambda content: with_other_numbers(content, b"NaN"),
+    "huge": lambda content: with_other_numbers(content, b"1" + b"0" * 400),
+    "folder": lambda _: None,
+}
+FILES = (
+    "config.json",
+    "status.json",
+    "history.jsonl",
+    "train.log",
+    "split.csv",
+    "calibration.json",
+    "model.onnx",
+    "network.weights.h5",
+    "predictions.npz",
+    "report.json",
+)
+
+
+def damage(path: Path, kind: str) -> None:
+    content = DAMAGES[kind](path.read_bytes())
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+
+
+# Every command and every handler that a run can reach
+
+
+def commands(image: Path) -> Iterator[list[str]]:
+    yield ["runs"]
+    yield ["runs", "--json"]
+    yield ["evaluate", VICTIM, "--groups"]
+    yield ["evaluate", VICTIM, "--part", "validation", "--json"]
+    yield ["compare", OTHER, VICTIM]
+    yield ["compare", VICTIM, OTHER, "--json"]
+    yield ["predict", str(image), "--run", VICTIM]
+    yield ["predict", str(image), "--json"]
+    yield ["stop", VICTIM]
+
+
+def check_command(words: list[str], workspace: Workspace) -> str:
+    """What the command says; it ends well, or in one sentence."""
+    result = CliRunner().invoke(app, [*words, "--home", str(workspace.home)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), (words, result.exc_info)
+    if result.exit_code:
+        assert result.stderr.startswith("Error: "), (words, result.stderr)
+        assert "Traceback" not in result.stderr
+    return result.stdout
+
+
+@lru_cache
+def drawn() -> Examples:
+    return examples(Shelf(Workspace(Path("nowhere"))), None, 0)
+
+
+def predict_tab_doors(workspace: Workspace, send: Any) -> Iterator[Callable[[], object]]:
+    predictors, upload = Predictors(workspace), send(photograph())
+    yield predictors.choices
+    yield lambda: predict_tab.offer_models(predictors, VICTIM)
+    yield lambda: predict_tab.open_model(predictors, VICTIM)
+    yield lambda: predict_tab.show_examples(predictors, lambda *_: drawn(), VICTIM, 0)
+    for choice in (VICTIM, AUTOMATIC, OTHER):
+        yield lambda choice=choice: list(
+            asking.answer_one(predictors, upload, "50", "male", "back", choice, "grad-cam")
+        )
+        yield lambda choice=choice: asking.answer_many(predictors, [upload], None, choice)
+        yield lambda choice=choice: Endpoints(predictors).predict(upload, model=choice)
+        yield lambda choice=choice: Endpoints(predictors).predict_batch([upload], model=choice)
+
+
+def training_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
+    for read_only, chosen in ((True, VICTIM), (False, VICTIM), (False, "")):
+        yield lambda chosen=chosen, read_only=read_only: training_tab.refresh(workspace, read_only, chosen, None)
+    sight = training_tab.monitor.look(workspace, VICTIM)
+    settings = vars(TrainConfig.from_preset("demo")).values()
+    yield lambda: training_tab.check(workspace, "demo", "", *settings)
+    yield lambda: training_tab.load_settings(workspace, sight)
+    yield lambda: training_tab.stop(workspace, sight)
+    yield lambda: training_tab.follow(workspace, VICTIM)
+    yield lambda: shell.follow_link(workspace, {"tab": "training", "run": VICTIM})
+    if sight.status and sight.status.state is State.FINISHED:
+        yield lambda: training_tab.resume(workspace, sight)
+
+
+def performance_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
+    tab = performance_tab
+    for part in ("test", "validation"):
+        yield lambda part=part: tab.choose(workspace, VICTIM, part, None, "")
+    yield lambda: tab.choose(workspace, None, "test", None, "")
+    yield lambda: tab.choose(workspace, OTHER, "test", None, VICTIM)
+    shown = tab.choose(workspace, VICTIM, "test", None, "")[2]
+    if shown is not None:
+        subject = load_subject(workspace, shown)
+        for show in (tab.show_headline, tab.show_classes, tab.show_groups, tab.show_curves, tab.show_training):
+            yield lambda show=show: show(subject)
+        yield lambda: tab.show_matrix(subject, tab.SHARES)
+        yield lambda: tab.show_pictures(Shelf(workspace), subject, None)
+        for kind in DOWNLOADS:
+            yield lambda kind=kind: tab.make_file(kind, subject)
+
+
+def comparison_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
+    tab = comparison_tab
+    yield lambda: tab.choose(workspace, [], "")
+    yield lambda: tab.choose(workspace, [], VICTIM)
+    yield lambda: tab.follow(workspace, VICTIM)
+    keys = tab.choose(workspace, [OTHER, VICTIM], "")[1]
+    if keys is not None:
+        subjects = tab.load(workspace, keys)
+        yield lambda: tab.show_verdict(subjects)
+        yield lambda: tab.show_settings(workspace, subjects)
+        yield lambda: tab.show_classes(subjects)
+        yield lambda: tab.show_disagreements(Shelf(workspace), subjects, VICTIM)
+
+
+def check_doors(doors: Iterator[Callable[[], object]]) -> None:
+    """Each answers, or says a sentence."""
+    for door in doors:
+        with suppress(UserError):
+            door()
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+CASES = [(name, kind) for name in FILES for kind in DAMAGES]
+COVERING = [case for index, case in enumerate(CASES) if (index + index // len(DAMAGES)) % 4 == 0]
+"""Each file in two of the ways or more, each way on two of the files or more; the rest is slow."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [pytest.param(*case, marks=[] if case in COVERING else pytest.mark.slow) for case in CASES]
+)
+def test_a_damaged_file_is_a_sentence_everywhere_and_no_other_run_is_touched(
+    home: Workspace, send: Any, tmp_path: Path, name: str, kind: str
+) -> None:
+    victim, other = home.runs / VICTIM, home.runs / OTHER
+    kept, before = tmp_path / "kept", digest(other)
+    image = tmp_path / "lesion.png"
+    image.write_bytes(photograph())
+    shutil.copytree(victim, kept)
+    damage(victim / name, kind)
+    try:
+        for words in commands(image):
+            check_command(words, home)
+        check_doors(predict_tab_doors(home, send))
+        check_doors(training_tab_doors(home))
+        check_doors(performance_tab_doors(home))
+        check_doors(comparison_tab_doors(home))
+        listed = json.loads(check_command(["runs", "--json"], home))
+        assert {row["name"] for row in listed} >= {VICTIM, OTHER}
+        assert next(row for row in listed if row["name"] == OTHER)["state"] == "finished"
+        assert Predictors(home).choose(OTHER, Patient())[0].run.name == OTHER
+        assert load_subject(home, Key.of_run(home, OTHER, "test")).title == "other, test part"
+        assert digest(other) == before
+    finally:
+        shutil.rmtree(victim)
+        shutil.copytree(kept, victim)
