@@ -1,5 +1,6 @@
 """The Predict tab: what the models say of an image, or of many."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,9 +49,33 @@ class Form:
     method: gr.Radio
 
     @property
+    def patient(self) -> list[Any]:
+        """What is told of the patient."""
+        return [self.age, self.sex, self.site]
+
+    @property
     def question(self) -> list[Any]:
         """What `asking.answer_one` reads."""
-        return [self.image, self.age, self.sex, self.site, self.model, self.method]
+        return [self.image, *self.patient, self.model, self.method]
+
+
+Fields = tuple[str, ...]
+"""Age, sex and site as they stand in the form."""
+
+
+@dataclass(frozen=True)
+class Loan:
+    """The patient that an example put into the form, and what had stood there before."""
+
+    lent: Fields = ()
+    before: Fields = ()
+
+    def returned(self, standing: Fields) -> Fields:
+        """The form without the example's patient; what was changed since it was lent stays."""
+        if not self.lent:
+            return standing
+        fields = zip(standing, self.lent, self.before, strict=True)
+        return tuple(before if now == lent else now for now, lent, before in fields)
 
 
 def offer_models(predictors: Predictors, chosen: str | None) -> gr.Dropdown:
@@ -96,18 +121,20 @@ def next_set(number: int) -> int:
 
 
 def take_example(
-    predictors: Predictors, showcase: Showcase, choice: object, number: int, clicked: int
-) -> tuple[str, str, str, str, gr.HTML]:
+    predictors: Predictors, showcase: Showcase, choice: object, number: int, clicked: int, loan: Loan, *standing: str
+) -> tuple[Any, ...]:
     """The example that was clicked, as the values of the form, and its diagnosis folded away."""
     example = _examples(predictors, showcase, choice, number).images[clicked]
     path = save_bytes_to_cache(example.content, "example.jpg", get_upload_folder())
     age = "" if example.patient.age is None else f"{example.patient.age:g}"
-    return path, age, str(example.patient.sex), str(example.patient.site), gr.HTML(example.truth, visible=True)
+    patient = (age, str(example.patient.sex), str(example.patient.site))
+    truth = gr.HTML(example.truth, visible=True)
+    return path, *patient, truth, Loan(patient, loan.returned(standing)), time.time_ns()
 
 
-def forget_example() -> gr.HTML:
-    """Another image has no diagnosis to show."""
-    return gr.HTML(visible=False)
+def return_loan(loan: Loan, *standing: str) -> tuple[Any, ...]:
+    """The form for another image: neither the patient nor the diagnosis of an example."""
+    return *loan.returned(standing), gr.HTML(visible=False), Loan(), time.time_ns()
 
 
 def build(page: Page) -> None:
@@ -127,12 +154,12 @@ def _build_one(page: Page, predictors: Predictors, showcase: Showcase) -> None:
         with gr.Column(scale=4, min_width=320):
             form = _lay_out_form()
         with gr.Column(scale=7, min_width=320):
-            _build_examples(page, predictors, showcase, form)
+            pictured = _build_examples(page, predictors, showcase, form)
             said = gr.HTML(asking.begin(predictors), elem_classes="flush", elem_id="said")
             effect = gr.HTML(elem_classes="flush")
             curve = gr.Plot(show_label=False, visible=False)
             gr.HTML(message(LIMITS, "note"), elem_classes="flush")
-    changes = [form.image.change, form.age.change, form.model.change]
+    changes = [part.change for part in (pictured, form.age, form.model)]
     changes += [part.input for part in (form.sex, form.site, form.method)]
     gr.on(
         changes,
@@ -180,21 +207,22 @@ def _wire_models(page: Page, predictors: Predictors, model: gr.Dropdown) -> None
     page.opened.change(partial(open_model, predictors), page.opened, model, **QUIET)
 
 
-def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form: Form) -> None:
+def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form: Form) -> gr.State:
+    """The examples; returns what changes with every new picture, once the form fits it."""
     shown = gr.HTML(js_on_load=CLICKED, elem_classes="flush")
     truth = gr.HTML(visible=False, elem_classes="flush")
-    number, clicked = gr.State(0), gr.State(0)
+    number, clicked, loan, pictured = gr.State(0), gr.State(0), gr.State(Loan()), gr.State(0)
     bound, inputs = (predictors, showcase), [form.model, number]
     showing = {"fn": partial(show_examples, *bound), "inputs": inputs, "outputs": shown, **QUIET}
     gr.on([page.blocks.load, form.model.change, number.change], **showing)
     shown.click(next_set, number, number, **QUIET)
+    standing, lent = [loan, *form.patient], [*form.patient, truth, loan, pictured]
+    taking = partial(take_example, *bound)
     shown.select(point, None, clicked, **QUIET).then(
-        partial(take_example, *bound),
-        [*inputs, clicked],
-        [form.image, form.age, form.sex, form.site, truth],
-        **QUIET,
+        taking, [*inputs, clicked, *standing], [form.image, *lent], **QUIET
     )
-    form.image.input(forget_example, None, truth, **QUIET)
+    form.image.input(return_loan, standing, lent, **QUIET)
+    return pictured
 
 
 def _build_many(page: Page, predictors: Predictors) -> None:

@@ -70,6 +70,26 @@ def test_an_example_hides_its_diagnosis_until_it_is_asked_for(predict: Page) -> 
     expect(truth).to_have_count(0)
 
 
+def test_an_example_leaves_its_patient_to_no_other_image(predict: Page, demo: Dataset) -> None:
+    age, told = predict.get_by_label("Age (years)"), predict.locator(".answer header")
+    predict.get_by_role("button", name="Example 1:").click()
+    expect(told).to_contain_text("years")
+    expect(age).not_to_have_value("")
+    upload(predict, demo.images[0].path)
+    expect(told).to_contain_text("age unknown, sex unknown, site unknown")
+    expect(age).to_have_value("")
+    expect(predict.get_by_label("unknown", exact=True)).to_be_checked()
+
+    predict.get_by_role("button", name="Example 2:").click()
+    expect(age).not_to_have_value("")
+    age.fill("33")
+    expect(told).to_contain_text("33 years")
+    predict.get_by_label("Remove Image").click()
+    expect(predict.locator(".answer")).to_have_count(0)
+    expect(predict.get_by_label("Body site", exact=True)).to_have_value("unknown")
+    expect(age).to_have_value("33")
+
+
 def test_what_is_wrong_is_said_in_the_page_and_mended_there(predict: Page, demo: Dataset, tmp_path: Path) -> None:
     text = tmp_path / "image.jpg"
     text.write_text("text")

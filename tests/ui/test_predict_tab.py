@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from skin.run import Run
 from skin.ui import answer, asking, examples, folders, predict_tab
 from skin.ui.examples import Examples
 from skin.ui.overlay import overlay
+from skin.ui.predict_tab import Loan
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
 from skin.ui.selection import Shelf
 from skin.workspace import PROJECT, Workspace
@@ -264,15 +266,45 @@ def test_where_no_test_image_is_at_hand_examples_are_drawn(workspace: Workspace)
     assert sorted(example.diagnosis for example in shown.images) == sorted(CODES)
 
 
-def test_an_example_fills_the_form_and_folds_its_diagnosis_away(two_models: Workspace, send: Send) -> None:
+@pytest.fixture
+def take(two_models: Workspace, send: Send) -> Callable[..., tuple[Any, ...]]:
+    """Clicks an example of a patient of 45 years, male, with a lesion on the ear."""
     sent = send(photograph())
     example = examples.Example(Path(sent["path"]).read_bytes(), Patient(45, Sex.MALE, Site.EAR), "bcc", "ISIC_1")
     showcase = lambda run, number: Examples("about", (example,))  # noqa: E731, ARG005
-    path, age, sex, site, truth = predict_tab.take_example(Predictors(two_models), showcase, AUTOMATIC, 0, 0)
-    assert Path(path).read_bytes() == example.content
-    assert (age, sex, site) == ("45", "male", "ear")
+    return partial(predict_tab.take_example, Predictors(two_models), showcase, AUTOMATIC, 0, 0)
+
+
+Take = Callable[..., tuple[Any, ...]]
+BLANK = ("", "unknown", "unknown")
+
+
+def test_an_example_fills_the_form_and_folds_its_diagnosis_away(take: Take) -> None:
+    path, *patient, truth, loan, _ = take(Loan(), *BLANK)
+    assert Path(path).read_bytes() == photograph()
+    assert tuple(patient) == loan.lent == ("45", "male", "ear")
     assert truth.value.startswith("<details")
     assert "Basal cell carcinoma" in truth.value
+
+
+@pytest.mark.parametrize("typed", [BLANK, ("70", "female", "unknown")], ids=["blank", "typed before the example"])
+def test_another_image_finds_the_patient_that_stood_there_before_the_example(
+    take: Take, typed: tuple[str, ...]
+) -> None:
+    _, *patient, _, loan, first = take(Loan(), *typed)
+    _, *patient, _, loan, second = take(loan, *patient)
+    *patient, truth, loan, third = predict_tab.return_loan(loan, *patient)
+    assert tuple(patient) == typed
+    assert truth.visible is False
+    assert first < second < third
+    assert predict_tab.return_loan(loan, "45", "male", "ear")[:3] == ("45", "male", "ear")
+
+
+def test_what_is_typed_over_an_example_stays_for_the_next_image(take: Take) -> None:
+    *_, loan, _ = take(Loan(), *BLANK)
+    assert loan.returned(("50", "male", "back")) == ("50", "unknown", "back")
+    *_, loan, _ = take(loan, "50", "male", "back")
+    assert loan.returned(("45", "male", "ear")) == ("50", "unknown", "back")
 
 
 # Many images
