@@ -34,6 +34,18 @@ BATCH_HELP = (
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
 
+SHOW_ANSWER = """(image) => {
+    const isTyping = document.activeElement?.matches("textarea, input:not([type=file], [type=radio])");
+    if (!image || isTyping || !window.matchMedia("(max-width: 768px)").matches) return;
+    document.querySelector("#said").scrollIntoView({ behavior: "smooth" });
+}"""
+"""On a phone the answer comes below the form, out of sight: the page scrolls to where it appears."""
+
+NUMBER_KEYBOARD = """() => document.addEventListener("focusin", ({ target }) => {
+    if (target.closest("#age")) target.inputMode = "decimal";
+})"""
+"""What no setting of Gradio's text field says: a phone shows numbers to type the age."""
+
 Showcase = Callable[[Run | None, int], Examples]
 
 
@@ -173,6 +185,8 @@ def _build_one(page: Page, predictors: Predictors, showcase: Showcase) -> None:
         api_visibility="private",
         **PREDICTING,
     )
+    pictured.change(None, form.image, js=SHOW_ANSWER, api_visibility="private")
+    page.blocks.load(None, js=NUMBER_KEYBOARD, api_visibility="private")
     _wire_models(page, predictors, form.model)
 
 
@@ -184,7 +198,7 @@ def _lay_out_form() -> Form:
         alt_text="The image to predict",
     )
     with gr.Row(equal_height=True):
-        age = gr.Textbox(label="Age (years)", placeholder="unknown", max_length=5, min_width=110)
+        age = gr.Textbox(label="Age (years)", placeholder="unknown", max_length=5, min_width=110, elem_id="age")
         site = gr.Dropdown(_sites(), value=str(Site.UNKNOWN), label="Body site", scale=2, min_width=180)
     sex = gr.Radio([str(sex) for sex in Sex], value=str(Sex.UNKNOWN), label="Sex")
     model = _model_dropdown()

@@ -1,12 +1,14 @@
 """The Predict tab, as a visitor uses it."""
 
 import csv
+import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+from served_app import App
 
 from skin.data.datasets import Dataset
 from skin.lesion import CODES, TAXONOMY
@@ -88,6 +90,50 @@ def test_an_example_leaves_its_patient_to_no_other_image(predict: Page, demo: Da
     expect(predict.locator(".answer")).to_have_count(0)
     expect(predict.get_by_label("Body site", exact=True)).to_have_value("unknown")
     expect(age).to_have_value("33")
+
+
+@pytest.fixture
+def phone(browser: Browser, app: App) -> Iterator[Page]:
+    """The tab on a phone."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.goto(app.url)
+    yield page
+    context.close()
+
+
+def test_on_a_phone_the_answer_comes_into_sight(phone: Page, demo: Dataset, tmp_path: Path) -> None:
+    upload(phone, demo.images[0].path)
+    expect(phone.locator(".answer h3")).to_be_in_viewport()
+    phone.get_by_label("Remove Image").click()
+    expect(phone.get_by_label("Age (years)")).to_be_in_viewport()
+    text = tmp_path / "image.jpg"
+    text.write_text("text")
+    upload(phone, text)
+    expect(phone.get_by_role("alert")).to_be_in_viewport()
+
+
+def test_on_a_phone_the_page_stays_where_somebody_types(phone: Page, demo: Dataset) -> None:
+    age = phone.get_by_label("Age (years)")
+    age.focus()
+    expect(age).to_have_attribute("inputmode", "decimal")
+    upload(phone, demo.images[0].path)
+    expect(phone.locator(".answer h3")).to_be_visible()
+    age.fill("40")
+    expect(phone.locator(".answer header")).to_contain_text("40 years")
+    expect(phone.locator(".answer h3")).not_to_be_in_viewport()
+
+
+def test_on_a_desktop_the_page_stays_where_it_is(predict: Page, demo: Dataset) -> None:
+    upload(predict, demo.images[0].path)
+    expect(predict.locator(".answer h3")).to_be_visible()
+    assert predict.evaluate("scrollY") == 0
+
+
+def test_on_a_phone_no_separator_stands_alone(phone: Page, visit: Visit) -> None:
+    expect(phone.locator("footer")).to_have_text("Settings", use_inner_text=True)
+    footer = visit("predict").locator("footer")
+    expect(footer).to_have_text(re.compile(r"Use via API\s*·\s*Settings"), use_inner_text=True)
 
 
 def test_what_is_wrong_is_said_in_the_page_and_mended_there(predict: Page, demo: Dataset, tmp_path: Path) -> None:
