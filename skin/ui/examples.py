@@ -1,6 +1,6 @@
 """Images to try a model on: test images of its data set where that is at hand, else drawn ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -59,7 +59,7 @@ def examples(shelf: Shelf, run: Run | None, number: int) -> Examples:
         tested = _tested(shelf, run, rng) if run else None
     except (UserError, OSError):  # of a damaged run or data set, which other pages speak of
         tested = None
-    return tested or _drawn(rng)
+    return tested or _drawn(number, rng)
 
 
 def _tested(shelf: Shelf, run: Run, rng: np.random.Generator) -> Examples | None:
@@ -87,11 +87,34 @@ def _pick(images: Sequence[LesionImage], rng: np.random.Generator) -> Iterator[E
             yield Example(image.path.read_bytes(), image.patient, image.diagnosis, image.image_id)
 
 
-def _drawn(rng: np.random.Generator) -> Examples:
-    return Examples(f"Drawn images. {SYNTHETIC}", tuple(_draw(code, rng) for code in rng.permutation(CODES)))
+RECOGNISED: Mapping[str, tuple[int, ...]] = {
+    "akiec": (0, 6, 10, 12, 13, 15, 18, 22),
+    "bcc": (1, 2, 20, 31, 37, 40, 43, 53),
+    "bkl": (0, 1, 2, 4, 5, 6, 8, 9),
+    "df": (0, 1, 3, 4, 6, 8, 10, 11),
+    "mel": (0, 5, 6, 8, 10, 13, 14, 15),
+    "nv": (0, 1, 2, 3, 6, 7, 8, 11),
+    "vasc": (0, 3, 4, 5, 6, 7, 8, 10),
+}
+"""The first seeds of drawn lesions to which both shipped models give half or more of the probability.
+
+Searched for beforehand, because a page cannot wait for it: of basal cell carcinomas that is one drawing in seven.
+"""
+
+DRAWN = (
+    f"Drawn images. {SYNTHETIC} They were picked because the shipped models recognise them, so they show how the page "
+    "works, not how often a model is right."
+)
 
 
-def _draw(code: str, rng: np.random.Generator) -> Example:
+def _drawn(number: int, rng: np.random.Generator) -> Examples:
+    seeds = {code: each[number % len(each)] for code, each in RECOGNISED.items()}
+    return Examples(DRAWN, tuple(draw(code, seeds[code]) for code in rng.permutation(CODES)))
+
+
+def draw(code: str, seed: int) -> Example:
+    """A drawn lesion with this diagnosis and a patient whom it is likely in."""
+    rng = np.random.default_rng([seed, CODES.index(code)])
     profile, buffer = PROFILES[code], BytesIO()
     draw_lesion(code, rng).save(buffer, "JPEG", quality=90)
     age = 5 * round(float(np.clip(rng.normal(*profile.age), 5, 85)) / 5)

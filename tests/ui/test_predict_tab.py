@@ -18,13 +18,14 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from skin import run
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS, Split
 from skin.explain import EXPLANATIONS
 from skin.lesion import CODES, TAXONOMY
 from skin.patient import Patient, Sex, Site
-from skin.predict import Prediction
+from skin.predict import SHIPPED, Prediction
 from skin.report import Predictions, Thresholds, save_predictions
 from skin.run import Run
 from skin.ui import answer, asking, examples, folders, predict_tab
@@ -263,7 +264,17 @@ def test_examples_come_from_a_folder_that_was_opened_where_the_runs_own_is_elsew
 def test_where_no_test_image_is_at_hand_examples_are_drawn(workspace: Workspace) -> None:
     shown = examples.examples(Shelf(workspace), None, 0)
     assert "Synthetic" in shown.about
+    assert "picked because the shipped models recognise them" in shown.about
     assert sorted(example.diagnosis for example in shown.images) == sorted(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_shipped_models_recognise_every_drawn_example(workspace: Workspace, code: str) -> None:
+    drawn = [examples.draw(code, seed) for seed in examples.RECOGNISED[code]]
+    for name in SHIPPED.values():
+        predictor = Predictors(workspace).open(run.get(workspace, name))
+        for example in drawn:
+            assert predictor.predict(example.content, example.patient).diagnosis.code == code
 
 
 @pytest.fixture
