@@ -32,6 +32,9 @@ FONTS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-se
 HEAT_SCALE: tuple[tuple[float, str], ...] = ((0.0, "rgba(63, 104, 180, 0.04)"), (1.0, "rgba(63, 104, 180, 0.6)"))
 """Colour scale of heat maps: nothing is the page itself, and everything still bears its text, whatever the theme."""
 
+_SUPERFLUOUS = ["select2d", "lasso2d", "autoScale2d"]
+"""Buttons that no figure of the app needs: each takes room from its title (see `assets/plots.css`)."""
+
 _AXIS = {
     "automargin": True,
     "title": {"font": {"size": 13}},
@@ -56,7 +59,12 @@ TEMPLATE = go.layout.Template(
         "margin": {"l": 8, "r": 12, "b": 8},
         "hoverlabel": {"bgcolor": "#1F2937", "bordercolor": "#1F2937", "font": {"family": FONTS, "color": "#FFFFFF"}},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "modebar": {"bgcolor": TRANSPARENT, "color": GREY, "activecolor": DIAGNOSIS_COLOURS["nv"]},
+        "modebar": {
+            "bgcolor": TRANSPARENT,
+            "color": GREY,
+            "activecolor": DIAGNOSIS_COLOURS["nv"],
+            "remove": _SUPERFLUOUS,
+        },
         "dragmode": False,  # so that a finger on a figure scrolls the page; the buttons above a figure zoom
         "uirevision": "constant",
         "xaxis": _AXIS,

@@ -79,6 +79,22 @@ def test_the_leak_is_seen(visit: Visit) -> None:
     expect(page.get_by_text("show a lesion of the training part")).to_be_visible()
 
 
+COVERED_TITLES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => {
+    const [bar, title] = [".modebar", ".gtitle"].map((part) => plot.querySelector(part).getBoundingClientRect());
+    return bar.left < title.right && title.left < bar.right && bar.top < title.bottom && title.top < bar.bottom;
+}).length"""
+
+
+def test_the_buttons_of_a_figure_never_lie_over_its_title(visit: Visit) -> None:
+    page = opened(visit)
+    expect(page.locator(".js-plotly-plot .gtitle")).to_have_count(4)
+    for width in (1440, 900, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.locator(".js-plotly-plot").first.hover()
+
+        assert page.evaluate(COVERED_TITLES) == 0
+
+
 def test_a_folder_that_is_none_is_refused_and_the_page_goes_on(visit: Visit) -> None:
     page = opened(visit)
     page.get_by_label("A folder").check()

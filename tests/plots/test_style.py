@@ -64,6 +64,7 @@ def test_the_look_is_light_and_has_no_background() -> None:
     look = figure.layout.template.layout
     assert look.paper_bgcolor == look.plot_bgcolor == "rgba(0, 0, 0, 0)"
     assert look.uirevision
+    assert set(look.modebar.remove) == {"select2d", "lasso2d", "autoScale2d"}
 
 
 def test_what_a_figure_says_itself_wins() -> None:
