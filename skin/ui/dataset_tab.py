@@ -22,7 +22,7 @@ from skin.lesion import TAXONOMY, LesionImage
 from skin.patient import MAX_AGE, Sex, Site
 from skin.plots import dataset as plots
 from skin.ui import facts, folders
-from skin.ui.page import Page, spoken
+from skin.ui.page import OWN_MACHINE, Page, spoken
 from skin.ui.selection import COLUMNS, Filters, Look, Shelf
 
 THUMBNAILS = 24
@@ -40,6 +40,8 @@ SPLIT_NOTE = (
     "The whole data set, whatever the filters: 70% for training, 15% for validation and 15% for the test. Many lesions "
     "have several images: unless they stay together, the test asks what the training has already told."
 )
+
+READ_ONLY = f"This page is read-only: it opens no folder of the server and downloads nothing from Kaggle. {OWN_MACHINE}"
 
 BARS: tuple[Callable[[pd.DataFrame], str], ...] = (
     facts.diagnosis_bars,
@@ -69,7 +71,7 @@ def open_dataset(
     Where it cannot be opened, the last one stays. A folder is remembered, so that other tabs find pictures in it.
     """
     try:
-        dataset = shelf.open(_wanted(read_only, choice, folder), progress.tqdm).dataset
+        dataset = shelf.open(_wanted(shelf, read_only, choice, folder), progress.tqdm).dataset
     except UserError as error:
         problem = gr.HTML(facts.message(str(error), "alert"), visible=True)
         return [problem, *[gr.skip()] * (2 + len(NO_FILTERS) + len(SECTIONS))]
@@ -83,14 +85,19 @@ def explain(choice: str) -> tuple[Any, Any]:
     return gr.Radio(info=DATASETS[choice].description), gr.Textbox(visible=choice == "folder")
 
 
-def _wanted(read_only: bool, choice: str, folder: str) -> str:
+def _wanted(shelf: Shelf, read_only: bool, choice: str, folder: str) -> str:
+    if read_only and choice not in _offered(shelf, read_only):
+        raise UserError(READ_ONLY)
     if choice in DATASETS and choice != "folder":
         return choice
-    if read_only:
-        raise UserError("Folders of the server cannot be opened here: choose another data set.")
     if not folder.strip():
         raise UsageError("Type the path of a folder that holds HAM10000_metadata.csv and its images.")
     return folder.strip()
+
+
+def _offered(shelf: Shelf, read_only: bool) -> list[str]:
+    """Keys of the data sets that may be opened; on a read-only page those that cost the server nothing."""
+    return [key for key in DATASETS if not read_only or (key != "folder" and shelf.at_hand(key))]
 
 
 def apply_filters(look: Look, shown: str, *values: Any) -> list[Any]:
@@ -212,7 +219,7 @@ def build(page: Page) -> None:
     shelf, shown = page.shelf, gr.State(next(iter(SECTIONS)))
     panel, *sections = scenes = [Scene(shelf, gr.State(Look())) for _ in ("panel", *SECTIONS)]
     looks = [scene.look for scene in scenes]
-    choice, folder, button = _build_choice(page.read_only)
+    choice, folder, button = _build_choice(shelf, page.read_only)
     problem = gr.HTML(visible=False, elem_classes="flush")
     about = gr.HTML(facts.message("Choose a data set and press Open to see what it holds."), elem_classes="flush")
     with gr.Column(visible=False) as filter_panel:
@@ -241,13 +248,15 @@ def _enter(title: str, look: Look) -> tuple[str, Look]:
     return title, look
 
 
-def _build_choice(read_only: bool) -> tuple[gr.Radio, gr.Textbox, gr.Button]:
-    choices = [(source.title, key) for key, source in DATASETS.items() if key != "folder" or not read_only]
+def _build_choice(shelf: Shelf, read_only: bool) -> tuple[gr.Radio, gr.Textbox, gr.Button]:
+    choices = [(DATASETS[key].title, key) for key in _offered(shelf, read_only)]
     with gr.Row(equal_height=True):
         info = DATASETS["demo"].description
         choice = gr.Radio(choices, value="demo", label="Data set", info=info, min_width=320)
         folder = gr.Textbox("", label="Path of the folder, where this app runs", visible=False, min_width=320)
         button = gr.Button("Open", variant="primary", scale=0, min_width=140, elem_classes="beside")
+    if read_only:
+        gr.HTML(facts.message(READ_ONLY, "note"), elem_classes="flush")
     choice.input(explain, choice, [choice, folder], **QUIET)
     return choice, folder, button
 

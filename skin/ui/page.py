@@ -12,6 +12,9 @@ from skin.errors import UserError
 from skin.ui.selection import Shelf
 from skin.workspace import Workspace
 
+OWN_MACHINE = "On your own machine you can: python app.py."
+"""Said wherever a read-only page refuses something."""
+
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 

@@ -18,10 +18,12 @@ from skin.models.backbones import BACKBONES, find_backbone
 from skin.plots.training import history_figure
 from skin.run import Run, State
 from skin.ui import form, monitor, view
+from skin.ui.facts import message
 from skin.ui.monitor import FOLLOW, Sight
-from skin.ui.page import Page, spoken
+from skin.ui.page import OWN_MACHINE, Page, spoken
 from skin.workspace import Workspace
 
+READ_ONLY = f"This page is read-only: no run can be started, stopped or deleted here. {OWN_MACHINE}"
 FIRST_PRESET = "demo"
 TRAIN_SHARE = 0.7
 NAMED_DATASETS = tuple(name for name in DATASETS if name != "folder")
@@ -80,6 +82,8 @@ class MonitorParts:
 
 def build(page: Page) -> None:
     """Lay out and wire the tab; where the page is read-only, what changes anything is not there to be called."""
+    if page.read_only:
+        gr.HTML(message(READ_ONLY, "note"), elem_classes="flush")
     with gr.Row(equal_height=False, elem_id="training"):
         if not page.read_only:
             with gr.Column(scale=4, min_width=320):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import httpx
 import pandas as pd
 import pytest
 
@@ -22,6 +23,13 @@ def shelf(shared_workspace: Workspace, demo: Dataset) -> Shelf:
     shelf = Shelf(shared_workspace)
     shelf.open(demo.name)
     return shelf
+
+
+@pytest.fixture
+def kaggle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where Kaggle's download would lie: there is none."""
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
+    return tmp_path / "kaggle"
 
 
 def open_dataset(shelf: Shelf, choice: str, folder: str = "", read_only: bool = False) -> list[Any]:
@@ -48,10 +56,12 @@ def test_opening_shows_the_data_set_through_no_filters(shelf: Shelf) -> None:
     [
         ("folder", "", False, "Type the path"),
         ("folder", "/no/such/folder", False, "neither a data set nor a folder"),
-        ("folder", "/tmp", True, "cannot be opened here"),
-        ("/tmp", "", True, "cannot be opened here"),
+        ("folder", "/tmp", True, "python app.py"),
+        ("/tmp", "", True, "python app.py"),
+        ("kaggle", "", True, "downloads nothing from Kaggle. On your own machine you can: python app.py."),
     ],
 )
+@pytest.mark.usefixtures("kaggle")
 def test_what_cannot_be_opened_is_said_and_the_last_data_set_stays(
     shelf: Shelf, choice: str, folder: str, read_only: bool, said: str
 ) -> None:
@@ -215,11 +225,33 @@ def page(workspace: Workspace, read_only: bool = False) -> gr.Blocks:
     return blocks
 
 
-@pytest.mark.parametrize(("read_only", "choices"), [(False, 3), (True, 2)])
-def test_a_read_only_page_offers_no_folder(workspace: Workspace, read_only: bool, choices: int) -> None:
-    radios = [block for block in page(workspace, read_only).blocks.values() if isinstance(block, gr.Radio)]
+@pytest.mark.usefixtures("kaggle")
+@pytest.mark.parametrize(("read_only", "keys"), [(False, list(DATASETS)), (True, ["demo"])])
+def test_a_read_only_page_offers_what_costs_nothing_and_says_where_there_is_more(
+    workspace: Workspace, read_only: bool, keys: list[str]
+) -> None:
+    blocks = page(workspace, read_only).blocks.values()
+    radio = next(block for block in blocks if isinstance(block, gr.Radio) and block.label == "Data set")
 
-    assert len(next(radio for radio in radios if radio.label == "Data set").choices) == choices
+    assert [key for _, key in radio.choices] == keys
+    assert any(isinstance(block, gr.HTML) and "python app.py" in str(block.value) for block in blocks) == read_only
+
+
+@pytest.mark.parametrize("choice", ["kaggle", "folder"])
+def test_no_call_of_a_stranger_starts_the_download(
+    url: str, kaggle: Path, monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # no test downloads 5 GB, whatever it finds
+    config = httpx.get(f"{url}config").json()
+    opens = next(block["id"] for block in config["components"] if block["props"].get("value") == "Open")
+    (call,) = (row["id"] for row in config["dependencies"] if [opens, "click"] in row["targets"])
+    body = {"data": [None, choice, str(kaggle)], "fn_index": call, "session_hash": "stranger"}
+    httpx.post(f"{url}gradio_api/queue/join", json=body).raise_for_status()
+    with httpx.stream("GET", f"{url}gradio_api/queue/data?session_hash=stranger", timeout=60) as stream:
+        said = next(line for line in stream.iter_lines() if "process_completed" in line)
+
+    assert '"success":false' in said or "python app.py" in said
+    assert not kaggle.exists()
 
 
 def test_nothing_of_the_tab_is_in_the_documented_interface(workspace: Workspace) -> None:
