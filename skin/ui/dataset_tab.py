@@ -185,7 +185,7 @@ def show_splits(shelf: Shelf, look: Look, seed: float | None) -> list[Any]:
     """What each of SPLITTERS makes of the whole data set: a summary, and a figure of what it leaks."""
     if not look.name:
         return [gr.skip()] * (2 * len(SPLITTERS))
-    if seed is None or not 0 <= seed < 2**32:
+    if seed is None or not float(seed).is_integer() or not 0 <= seed < 2**32:
         raise UsageError("The seed must be a whole number from 0 to 4,294,967,295.")
     images = shelf[look.name].dataset.images
     return [part for rule in SPLITTERS for part in _show_split(rule, images, int(seed))]
@@ -335,7 +335,7 @@ def _build_classes(scene: Scene) -> None:
 def _build_splits(scene: Scene) -> None:
     gr.Markdown(SPLIT_NOTE)
     with gr.Row():
-        seed = gr.Number(SEED, label="Seed", precision=0, scale=0, min_width=160)
+        seed = gr.Number(SEED, label="Seed", scale=0, min_width=160)
     outputs: list[Any] = []
     with gr.Row():
         for _ in SPLITTERS:
