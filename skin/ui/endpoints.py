@@ -1,17 +1,21 @@
 """What programs may call: the documented API of the app."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from inspect import signature
+from typing import Any, get_type_hints
 
 import gradio as gr
+from gradio.context import get_blocks_context
 from gradio.events import api
 
 from skin import batch
 from skin.batch import Row
 from skin.errors import UsageError
-from skin.patient import Patient, Sex, Site
-from skin.predict import Record
+from skin.lesion import CODES
+from skin.patient import MAX_AGE, Patient, Sex, Site
+from skin.predict import RISK_RULE, SHIPPED, Record
 from skin.ui import uploads
 from skin.ui.page import spoken
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
@@ -20,6 +24,32 @@ PREDICTING: dict[str, Any] = {"concurrency_id": "predict", "concurrency_limit": 
 """Single predictions have turns of their own, so that they wait neither for a training nor for a batch."""
 
 BATCH: dict[str, Any] = {"concurrency_id": "predict_batch", "concurrency_limit": 2}
+
+
+PARAMETERS: Mapping[str, str] = {
+    "image": "A JPEG, PNG, WebP, TIFF or BMP file of at most 20 MB and 50 million pixels.",
+    "age": f"Age of the patient in years, at most {MAX_AGE:.0f}; None (null) if unknown.",
+    "sex": "Sex of the patient.",
+    "site": "Body site of the lesion.",
+    "model": f"Name of a finished run, as the page offers them: {' and '.join(SHIPPED.values())} come with the app. "
+    f"{AUTOMATIC!r} takes the model that uses age, sex and site where any is given; {BOTH!r}, of a batch alone, asks "
+    "one model of each kind and gives two rows an image.",
+    "images": f"Image files, and ZIP files of images: at most {uploads.MAX_FILES} images of "
+    f"{uploads.MAX_TOTAL_BYTES // 10**6} MB in all.",
+    "patients": "A CSV file in UTF-8 with a column image, which holds file names, and any of the columns "
+    f"{', '.join(batch.FIELDS)}. What it does not say is unknown.",
+}
+"""What each parameter of an endpoint is."""
+
+RECORD = f"""Returns {", ".join(get_type_hints(Record))}. Probabilities are by diagnosis code
+({", ".join(CODES)}); the prediction set holds the codes that cannot be ruled out. The risk is {RISK_RULE}."""
+
+ROWS = f"""Returns a list of rows. Each has {", ".join(("image", *batch.FIELDS))}, as they were understood, and what
+/predict returns, or an error in its place: the rest goes on."""
+
+_FILE = {"path": "lesion.jpg", "url": "lesion.jpg", "meta": {"_type": "gradio.FileData"}}
+EXAMPLES: Mapping[str, object] = {"image": _FILE, "images": [_FILE]}
+"""Parameters as the API page shows them; in Python a file becomes `handle_file('lesion.jpg')`."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +66,7 @@ class Endpoints:
         site: Site = Site.UNKNOWN,
         model: str = AUTOMATIC,
     ) -> Record:
-        """Predict the diagnosis of one dermatoscopic image. For research and education only, not for diagnosis.
-
-        Parameters:
-            image: a JPEG, PNG, WebP, TIFF or BMP file of at most 20 MB and 50 million pixels
-            age: age of the patient in years, null if unknown
-            sex: female, male or unknown
-            site: body site of the lesion, or unknown
-            model: name of a finished run, or "automatic": with the patient's data where any is given
-        Returns:
-            the diagnosis, the probabilities by code, what cannot be ruled out, the risk and what to do. The risk is high
-            where the most probable diagnosis is malignant; moderate where the malignant probability reaches the run's own
-            threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds
-        """
+        """Predict the diagnosis of one dermatoscopic image. For research and education only, never a diagnosis."""
         upload = uploads.read(image)
         if upload is None:
             raise UsageError("There is no image: upload one, then name what the upload returned.")
@@ -61,20 +79,25 @@ class Endpoints:
     def predict_batch(
         self, images: list[gr.FileData], patients: gr.FileData | None = None, model: str = AUTOMATIC
     ) -> list[Row]:
-        """Predict many images. One that cannot be read has an `error` in its row, and the rest goes on.
-
-        Parameters:
-            images: image files, and ZIP files of images: at most 500 images of 200 MB in all
-            patients: a CSV with a column `image` (file names) and any of `age`, `sex` and `site`
-            model: name of a finished run, "automatic", or "both" for two rows an image
-        Returns:
-            a row an image: its name, what was known of the patient, and what `/predict` returns
-        """
+        """Predict many images. For research and education only, never a diagnosis."""
         upload = uploads.read(patients)
         known = batch.read_patients(*upload) if upload else {}
         return batch.predict_all(partial(self.predictors.choose, model), uploads.read_all(images), known)
 
     def publish(self) -> None:
         """Offer both under the context of a `gr.Blocks`."""
-        api(spoken(self.predict), api_name="predict", **PREDICTING)
-        api(spoken(self.predict_batch), api_name="predict_batch", **BATCH)
+        _publish(self.predict, RECORD, PREDICTING)
+        _publish(self.predict_batch, ROWS, BATCH)
+
+
+def _publish(function: Callable[..., Any], returns: str, turns: Mapping[str, Any]) -> None:
+    """Offer a function under its name, with what its API page says: by itself `gr.api` tells the types alone."""
+    about = f"{function.__doc__} {returns}"
+    endpoint = api(spoken(function), api_name=function.__name__, api_description=about, **turns)
+    page: Any = get_blocks_context()
+    for name, number in zip(signature(function).parameters, endpoint["inputs"], strict=True):
+        component = page.blocks[number]
+        component.label = name
+        component.api_info()["additional_description"] = PARAMETERS[name]
+        if name in EXAMPLES:
+            component.example_payload = partial(EXAMPLES.get, name)

@@ -136,6 +136,15 @@ def test_on_a_phone_no_separator_stands_alone(phone: Page, visit: Visit) -> None
     expect(footer).to_have_text(re.compile(r"Use via API\s*·\s*Settings"), use_inner_text=True)
 
 
+def test_the_api_page_shows_how_to_send_a_file(page: Page, app: App) -> None:
+    page.goto(app.url)
+    page.get_by_role("button", name="Use via API").click()
+    docs = page.get_by_role("dialog")
+    expect(docs).to_contain_text("image=handle_file('lesion.jpg')")
+    expect(docs).to_contain_text("images=[handle_file('lesion.jpg')]")
+    expect(docs).to_contain_text("Age of the patient in years")
+
+
 def test_what_is_wrong_is_said_in_the_page_and_mended_there(predict: Page, demo: Dataset, tmp_path: Path) -> None:
     text = tmp_path / "image.jpg"
     text.write_text("text")

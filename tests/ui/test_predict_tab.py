@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import gradio as gr
 import httpx
@@ -25,10 +25,10 @@ from skin.data.splits import SPLITTERS, Split
 from skin.explain import EXPLANATIONS
 from skin.lesion import CODES, TAXONOMY
 from skin.patient import Patient, Sex, Site
-from skin.predict import SHIPPED, Prediction
+from skin.predict import RISK_RULE, SHIPPED, Prediction, Record
 from skin.report import Predictions, Thresholds, save_predictions
 from skin.run import Run
-from skin.ui import answer, asking, examples, folders, predict_tab
+from skin.ui import answer, asking, endpoints, examples, folders, predict_tab
 from skin.ui.examples import Examples
 from skin.ui.overlay import overlay
 from skin.ui.predict_tab import Loan
@@ -343,7 +343,7 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
     assert sorted(described) == ["/predict", "/predict_batch"]
     parameters = {row["parameter_name"]: row for row in described["/predict"]["parameters"]}
     assert list(parameters) == ["image", "age", "sex", "site", "model"]
-    assert parameters["sex"]["type"] == {"enum": ["female", "male", "unknown"]}
+    assert parameters["sex"]["type"]["enum"] == ["female", "male", "unknown"]
     assert parameters["age"]["parameter_default"] is None
 
     found = client.predict(handle_file(str(red)), api_name="/predict")
@@ -360,6 +360,21 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
         client.predict(handle_file(str(red)), age=400, api_name="/predict")
     with pytest.raises(AppError, match="call once for each"):
         client.predict(handle_file(str(red)), model="both", api_name="/predict")
+
+
+def test_the_api_page_says_what_each_parameter_and_result_is(url: str) -> None:
+    described = httpx.get(f"{url}gradio_api/info").json()["named_endpoints"]
+    for endpoint in described.values():
+        for parameter in endpoint["parameters"]:
+            assert parameter["label"] == parameter["parameter_name"]
+            assert parameter["python_type"]["description"] == endpoints.PARAMETERS[parameter["label"]]
+    one, many = described["/predict"], described["/predict_batch"]
+    assert RISK_RULE in one["description"]
+    assert all(field in one["description"] for field in get_type_hints(Record))
+    assert "image, age, sex, site" in many["description"]
+    models = one["parameters"][-1]["python_type"]["description"]
+    assert all(name in models for name in (*SHIPPED.values(), AUTOMATIC, BOTH))
+    assert one["parameters"][0]["example_input"]["meta"] == {"_type": "gradio.FileData"}
 
 
 def test_curl_may_call_too_and_reads_no_file_of_the_server(url: str, tmp_path: Path) -> None:
