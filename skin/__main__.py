@@ -6,15 +6,15 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from skin import jobs
+from skin import batch, jobs
 from skin import run as runs
 from skin.compare import Comparison
 from skin.compare import compare as compare_predictions
@@ -22,6 +22,7 @@ from skin.config import PRESETS, TrainConfig
 from skin.data import datasets, splits
 from skin.data.groups import group
 from skin.errors import UsageError, UserError
+from skin.files import write_atomically
 from skin.lesion import CODES
 from skin.metrics import METRICS, Estimate
 from skin.models.backbones import find_backbone
@@ -190,6 +191,31 @@ def stop(run: RunName, home: Home = None) -> None:
 
 
 @_command
+def rename(
+    run: RunName, name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")], home: Home = None
+) -> None:
+    """Give a run of your own another name."""
+    workspace = Workspace.locate(home)
+    found = runs.get(workspace, run)
+    print(f"{found.name} is now {runs.rename(workspace, found, name).name}.")
+
+
+@_command
+def delete(
+    run: RunName, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, home: Home = None
+) -> None:
+    """Delete a run of your own, with its weights and its report."""
+    workspace = Workspace.locate(home)
+    found = runs.get(workspace, run)
+    runs.check_idle_and_own(workspace, found)
+    if not (yes or typer.confirm(f"Delete {found.name} with its weights and its report, for good?")):
+        print(f"{found.name} is kept.")
+        return
+    runs.delete(workspace, found)
+    print(f"{found.name} is deleted.")
+
+
+@_command
 def list_runs(as_json: AsJson = False, home: Home = None) -> None:
     """List the runs, what they do and what they achieved."""
     facts = [_run_facts(run) for run in runs.list_runs(Workspace.locate(home))]
@@ -344,41 +370,76 @@ def _show_comparison(comparison: Comparison) -> None:
 
 @_command
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files, and folders of images.")],
     age: Annotated[str | None, typer.Option(help="Years.")] = None,
     sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
     site: Annotated[str | None, typer.Option(help="Body site, such as back or lower extremity.")] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="CSV with a column image (file names) and any of age, sex and site.")
+    ] = None,
     run: Annotated[
         str | None,
         typer.Option(help="Default: the shipped multimodal run if a patient field is given, else image-only."),
     ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the answers to this file instead of showing them.")] = None,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Predict the diagnosis of images. For research and education, never for diagnosis."""
+    """Predict the diagnosis of images. For research and education, never for diagnosis.
+
+    An image that cannot be read has its error in its row, and the rest goes on.
+    """
     patient = Patient.parse(age, sex, site)
-    workspace = Workspace.locate(home)
-    predictor = Predictor(runs.get(workspace, run) if run else default_run(workspace, patient))
-    predictions = [(str(path), predictor.predict(path, patient)) for path in images]
+    named = batch.find_images(images)
+    known = _patients(patients, patient, named)
+    rows = batch.predict_all(_models(Workspace.locate(home), run), named, known, console)
+    if csv:
+        write_atomically(csv, batch.to_frame(rows).to_csv(index=False).encode())
     if as_json:
-        _print_json([{"image": path, **predictor.record(prediction)} for path, prediction in predictions])
-        return
+        _print_json(rows)
+    elif csv:
+        print(f"{csv}: {batch.summary(rows, known)}")
+    else:
+        _show_answers(rows, batch.summary(rows, known))
+    if errors := [row["error"] for row in rows if "error" in row]:
+        raise UserError(errors[0] if len(rows) == 1 else f"{len(errors)} of {len(rows)} images have no answer.")
+
+
+def _patients(table: Path | None, patient: Patient, images: Sequence[batch.Named]) -> batch.Patients:
+    """Whose each image is: what the table says or, without one, always this patient."""
+    if table is None:
+        return {name.lower(): patient for name, _ in images}
+    if not patient.is_unknown:
+        raise UsageError("Give either --patients or --age, --sex and --site, not both.")
+    try:
+        return batch.read_patients(table.name, table.read_bytes())
+    except OSError as error:
+        raise UserError(f"{table} cannot be read ({error.strerror}): check the path.") from error
+
+
+def _models(workspace: Workspace, name: str | None) -> batch.Choose:
+    """Who is asked: the run of this name, else the one that fits what is known of the patient."""
+    named = runs.get(workspace, name) if name else None
+    opened = lru_cache(Predictor)
+    return lambda patient: [opened(named or default_run(workspace, patient))]
+
+
+def _show_answers(rows: Sequence[batch.Row], summary: str) -> None:
     _print_table(
-        ["image", "diagnosis", "probability", "90% set", "malignancy", "risk"],
-        [
-            [
-                path,
-                prediction.diagnosis.name,
-                f"{prediction.probabilities[prediction.diagnosis.code]:.2f}",
-                ", ".join(prediction.prediction_set),
-                prediction.malignancy,
-                prediction.risk,
-            ]
-            for path, prediction in predictions
-        ],
+        ["image", "diagnosis", "probability", "90% set", "malignancy", "risk", "model"],
+        [_cells(row) for row in rows],
     )
-    print(f"Risk is {RISK_RULE}.")
-    print(f"Model: {predictor.run.name}. For research and education, never for diagnosis.")
+    print(summary)
+    print(f"Risk is {RISK_RULE}. For research and education, never for diagnosis.")
+
+
+def _cells(row: batch.Row) -> list[str]:
+    """An answer as a row of the table; an error takes the rest of it."""
+    if "error" in row:
+        return [row["image"], "-", "", "", "", "", row["error"]]
+    share = row["probabilities"][row["diagnosis"]]
+    shown = [row["name"], f"{share:.2f}", ", ".join(row["prediction_set"]), row["malignancy"], row["risk"], row["run"]]
+    return [row["image"], *shown]
 
 
 @_command

@@ -1,10 +1,11 @@
 """Many images at once, with what a table says of their patients: a row of answers an image."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from skin.data import pixels
 from skin.errors import UsageError, UserError
@@ -39,8 +40,27 @@ Patients = Mapping[str, Patient]
 Named = tuple[str, pixels.ImageInput]
 """An image and its name."""
 
+SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in pixels.FORMATS)
+"""By which the images of a folder are known; what they are is told by their content."""
+
 Choose = Callable[[Patient], Sequence[Predictor]]
 """The models that answer for a patient."""
+
+
+def find_images(paths: Iterable[Path]) -> list[Named]:
+    """The files and, in the place of a folder, the images in it and below it, by path; hidden ones do not count.
+
+    Raises UserError when a folder holds none.
+    """
+    return [(str(file), file) for path in paths for file in (_images_in(path) if path.is_dir() else [path])]
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    if not shown:
+        raise UserError(f"{folder} holds no image: name a folder with {', '.join(pixels.FORMATS)} files.")
+    return shown
 
 
 def read_patients(name: str, content: bytes) -> Patients:
@@ -77,7 +97,8 @@ def patient_of(name: str, patients: Patients) -> Patient:
 def _key(name: str, patients: Patients) -> str:
     """The name under which the table has the image, "" where it has not."""
     path = PurePath(name.lower())
-    return next((key for key in (str(path), path.name, path.stem) if key in patients), "")
+    tails = ["/".join(path.parts[start:]) for start in range(1, len(path.parts))]
+    return next((key for key in (str(path), *tails, path.stem) if key in patients), "")
 
 
 def predict_all(choose: Choose, images: Sequence[Named], patients: Patients, progress: Progress = silent) -> list[Row]:
@@ -87,7 +108,7 @@ def predict_all(choose: Choose, images: Sequence[Named], patients: Patients, pro
     """
     if not images:
         raise UsageError("There is no image to predict: choose images, or a ZIP of images.")
-    choose(Patient())
+    choose(patient_of(images[0][0], patients))
     shown = progress(images, desc="Predicting", total=len(images))
     return [row for name, image in shown for row in _rows(choose, name, image, patient_of(name, patients))]
 

@@ -37,6 +37,13 @@ class FieldInfo:
     choices: tuple[str, ...] = ()
     advanced: bool = True
 
+    @property
+    def bounds(self) -> str:
+        """What it may be, in words; "" where anything goes that is found."""
+        if self.minimum is None or self.maximum is None:
+            return ", ".join(self.choices)
+        return f"{in_digits(self.minimum)} to {in_digits(self.maximum)}"
+
     def parse(self, value: object) -> Any:
         """`value` (text or number) as this field's type.
 
@@ -46,9 +53,9 @@ class FieldInfo:
         if self.choices and parsed not in self.choices:
             raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}.")
         if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused too
-            raise UsageError(f"{self.name} must be at least {self.minimum:g}, not {value!r}.")
+            raise UsageError(f"{self.name} must be at least {in_digits(self.minimum)}, not {value!r}.")
         if self.maximum is not None and parsed > self.maximum:
-            raise UsageError(f"{self.name} must be at most {self.maximum:g}, not {value!r}.")
+            raise UsageError(f"{self.name} must be at most {in_digits(self.maximum)}, not {value!r}.")
         return parsed
 
     def _converted(self, value: object) -> Any:
@@ -60,6 +67,11 @@ class FieldInfo:
             return self.type(str(value).strip())
         except (ValueError, KeyError, OverflowError):
             raise UsageError(f"{self.name} must be {_TYPE_NAMES[self.type]}, not {value!r}.") from None
+
+
+def in_digits(number: float) -> str:
+    """A bound as people read it: a whole number has all its digits."""
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
 
 
 def _whole(number: float) -> int:

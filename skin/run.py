@@ -384,7 +384,7 @@ def get(workspace: Workspace, name: str) -> Run:
 
 def rename(workspace: Workspace, run: Run, name: str) -> Run:
     """Give a run of the user's own another name. Raises UserError while it trains, UsageError for a bad name."""
-    _check_idle_and_own(workspace, run)
+    check_idle_and_own(workspace, run)
     if find(workspace, checked_name(name)) is not None:
         raise UsageError(f"A run named {name!r} exists already: choose another name.")
     try:
@@ -395,7 +395,7 @@ def rename(workspace: Workspace, run: Run, name: str) -> Run:
 
 def delete(workspace: Workspace, run: Run) -> None:
     """Delete a run of the user's own. Raises UserError while it trains."""
-    _check_idle_and_own(workspace, run)
+    check_idle_and_own(workspace, run)
     try:
         shutil.rmtree(run.folder)
     except OSError as error:
@@ -415,7 +415,8 @@ def is_shipped(run: Run) -> bool:
     return (run.folder / "LICENSE").is_file()
 
 
-def _check_idle_and_own(workspace: Workspace, run: Run) -> None:
+def check_idle_and_own(workspace: Workspace, run: Run) -> None:
+    """Raise UserError where a run is shipped or trains, and so is neither renamed nor deleted."""
     if is_shipped(run) or run.folder.parent != workspace.runs:
         raise UserError(f"{run.name} came with the project and is not changed here.")
     try:

@@ -86,6 +86,7 @@ def test_the_full_path_goes_before_the_name() -> None:
     patients = {"left/a.jpg": Patient(45), "a.jpg": Patient(50)}
     assert batch.patient_of("left/a.jpg", patients) == Patient(45)
     assert batch.patient_of("right/a.jpg", patients) == Patient(50)
+    assert batch.patient_of("images/left/a.jpg", patients) == Patient(45)
 
 
 # Predicting

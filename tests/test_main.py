@@ -5,23 +5,29 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from skin import batch, jobs
 from skin.__main__ import app
+from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.lesion import CODES
 from skin.metrics import METRICS
-from skin.run import Run
+from skin.run import Run, State
 from skin.workspace import Workspace
 
-COMMANDS = ["data", "train", "stop", "resume", "runs", "evaluate", "compare", "predict", "export", "benchmark"]
+COMMANDS = [
+    *("data", "train", "stop", "resume", "runs", "rename", "delete"),
+    *("evaluate", "compare", "predict", "export", "benchmark"),
+]
 ESTIMATE = {"value", "low", "high"}
 
 
-def call(workspace: Workspace, *words: str) -> Result:
-    return CliRunner().invoke(app, [*words, "--home", str(workspace.home)])
+def call(workspace: Workspace, *words: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(app, [*words, "--home", str(workspace.home)], input=typed)
 
 
 def facts(workspace: Workspace, *words: str) -> object:
@@ -129,6 +135,104 @@ def test_predict_gives_probabilities_of_all_diagnoses(
     assert {"malignancy", "risk", "advice"} <= set(prediction)
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three images, one of them broken, among files that are none."""
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    Image.new("RGB", (40, 30), "red").save(folder / "red.png")
+    Image.new("RGB", (40, 30), "blue").save(folder / "sub" / "blue.JPG", "JPEG")
+    (folder / "broken.jpg").write_text("no image")
+    (folder / "notes.txt").write_text("no image, and not said to be one")
+    (folder / ".thumbnail.png").write_bytes((folder / "red.png").read_bytes())
+    return folder
+
+
+def test_predict_takes_a_folder_and_a_table_of_patients(two_models: Workspace, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "patients.csv").write_text("image;age\nsub/blue.jpg;90\nelsewhere.jpg;30\n")
+    words = ["predict", str(folder), "--patients", str(tmp_path / "patients.csv")]
+    result = call(two_models, *words, "--json")
+    assert result.exit_code == 1
+    assert "1 of 3 images have no answer" in result.stderr
+    broken, red, blue = json.loads(result.stdout)
+    assert broken["image"] == str(folder / "broken.jpg")
+    assert "broken.jpg is not an image" in broken["error"]
+    assert (red["run"], red["diagnosis"], red["age"]) == ("ham10000-image", "mel", None)
+    assert (blue["image"], blue["run"], blue["age"]) == (str(folder / "sub" / "blue.JPG"), "ham10000-multimodal", 90)
+    told = call(two_models, *words).stdout
+    assert "2 answers. 1 file could not be read: the table says why. 1 row of your table named no image" in told
+    assert re.search(r"broken.jpg.*broken.jpg is not an image", told)
+
+
+def test_predict_writes_the_table_that_the_app_gives(two_models: Workspace, folder: Path, tmp_path: Path) -> None:
+    result = call(two_models, "predict", str(folder), "--csv", str(tmp_path / "answers.csv"), "--sex", "male")
+    table = pd.read_csv(tmp_path / "answers.csv")
+    assert list(table) == batch.COLUMNS
+    assert table["error"].notna().tolist() == [True, False, False]
+    assert table["sex"].tolist() == ["male"] * 3
+    assert table["run"].tolist()[1:] == ["ham10000-multimodal"] * 2
+    assert "answers.csv: 2 answers." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["{folder}/sub/none"], 1, "none is no file that can be read"),
+        (["{home}"], 1, "holds no image"),
+        (["{folder}", "--patients", "{home}/no.csv"], 1, "no.csv cannot be read"),
+        (["{folder}", "--patients", "{folder}/notes.txt"], 1, "notes.txt needs a column 'image'"),
+        (["{folder}", "--patients", "{folder}/notes.txt", "--age", "3"], 2, "not both"),
+    ],
+)
+def test_a_batch_that_cannot_be_gets_a_sentence(
+    two_models: Workspace, folder: Path, tmp_path: Path, words: list[str], code: int, sentence: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    filled = [word.format(folder=folder, home=tmp_path / "empty") for word in words]
+    result = call(two_models, "predict", *filled)
+    assert (result.exit_code, sentence in " ".join(result.stderr.split())) == (code, True), result.stderr
+
+
+@pytest.fixture
+def own_run(workspace: Workspace) -> Run:
+    run = Run.create(workspace, "mine", TrainConfig.from_preset("demo"))
+    run.update_status(state=State.FINISHED)
+    return run
+
+
+def test_a_run_gets_another_name(workspace: Workspace, own_run: Run) -> None:
+    assert "mine is now yours." in call(workspace, "rename", own_run.name, "yours").stdout
+    assert not own_run.folder.exists()
+    assert (workspace.runs / "yours" / "config.json").is_file()
+
+
+@pytest.mark.parametrize(("typed", "is_kept"), [("n\n", True), ("", True), ("y\n", False)])
+def test_a_run_is_deleted_only_when_the_question_is_answered_so(
+    workspace: Workspace, own_run: Run, typed: str, is_kept: bool
+) -> None:
+    assert "Delete mine with its weights and its report" in call(workspace, "delete", "mine", typed=typed).stdout
+    assert own_run.folder.exists() == is_kept
+
+
+def test_delete_need_not_ask(workspace: Workspace, own_run: Run) -> None:
+    result = call(workspace, "delete", "mine", "--yes")
+    assert (result.exit_code, result.stdout) == (0, "mine is deleted.\n")
+    assert not own_run.folder.exists()
+
+
+def test_what_is_shipped_or_trains_is_neither_renamed_nor_deleted(workspace: Workspace, own_run: Run) -> None:
+    jobs.claim(own_run)
+    for words in (["rename", "mine", "yours"], ["delete", "mine"], ["delete", "mine", "--yes"]):
+        result = call(workspace, *words)
+        assert result.exit_code == 1
+        assert "mine is queued: stop it first." in result.stderr
+        assert "?" not in result.stdout
+    for words in (["rename", "ham10000-image", "yours"], ["delete", "ham10000-image", "--yes"]):
+        assert "came with the project" in call(workspace, *words).stderr
+    assert own_run.folder.exists()
+    assert (workspace.shipped_runs / "ham10000-image").is_dir()
+
+
 def test_runs_lists_what_there_is(shared_workspace: Workspace, trained_run: Run) -> None:
     listed = {run["name"]: run for run in facts(shared_workspace, "runs")}
     assert listed[trained_run.name]["state"] == "finished"
@@ -152,6 +256,8 @@ def test_runs_lists_what_there_is(shared_workspace: Workspace, trained_run: Run)
         (["predict", "x.jpg", "--site", "moon"], 2, "Unknown site 'moon'"),
         (["predict", "no-such-image.jpg", "--run", "trained"], 1, "no-such-image.jpg"),
         (["compare", "trained", "trained"], 2, "trained is one run: name another"),
+        (["rename", "trained", "../up"], 2, "cannot name a run"),
+        (["delete", "nothing"], 1, "no run 'nothing'"),
         (["resume", "trained"], 1, "finished"),
         (["stop", "trained"], 1, "nothing to stop"),
         (["nonsense"], 2, "No such command"),

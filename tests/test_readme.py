@@ -38,7 +38,9 @@ def test_every_setting_stands_in_the_table(info: object) -> None:
 
 
 def settings_row(info: object) -> str:
-    bounds = ", ".join(info.choices) if info.choices else ""
-    if info.minimum is not None:
-        bounds = f"{info.minimum:g} to {info.maximum:g}"
-    return f"| `{info.name}` | {info.default} | {bounds} | {info.help} |"
+    return f"| `{info.name}` | {info.default} | {info.bounds} | {info.help} |"
+
+
+def test_no_setting_has_a_bound_that_nobody_can_read() -> None:
+    assert "0 to 2,147,483,647" in README
+    assert not re.search(r"\de\+\d", README)
