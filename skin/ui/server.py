@@ -1,39 +1,45 @@
-"""Who may reach the app, under which names, and how often they may try a password.
+"""How the app is served: how often a password may be tried, and how much may be asked, sent and kept.
 
-What is known here of Gradio was read in 6.31 (`Blocks.launch`, `routes.App.create_app`): middleware that is handed to
-`launch(app_kwargs=…)` runs inside Gradio's own, `POST /login` is the one route that takes a password, and the page of
-the login reloads on 200, says that the password is wrong on 400 and is silent on anything else.
+Everything that reaches into Gradio is here, as read in Gradio 6.31:
+
+- `blocks.launch`, `routes.App.create_app`: middleware and a lifespan that `launch(app_kwargs=…)` is given run inside
+  Gradio's own. `POST /login` is the one route that takes a password; its page reloads on 200, says that the password is
+  wrong on 400 and is silent on anything else.
+- `queueing.Queue`: `push` takes in every call, and what it refuses as "queue_full" is answered with 503 and a `detail`;
+  `get_events` picks what is worked on next; `pending_…` keep what a session has yet to be sent.
+- `state_holder.SessionState`: a session keeps a configuration of every component, some 400 kB in this app.
+- `route_utils.GradioMultiPartParser`: deletes the files of an upload on a MultiPartException, and on nothing else.
+- `route_utils.delete_files_created_by_app`: deletes files of this process alone, and forgets only those it finds.
 """
 
+import asyncio
+import contextlib
+import errno
 import hmac
-import ipaddress
 import os
-import socket
+import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+import gradio as gr
+from anyio.to_thread import run_sync
+from gradio.queueing import Event, Queue
+from gradio.server_messages import ProcessCompletedMessage
+from starlette.datastructures import MutableHeaders, QueryParams
+from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from skin.errors import UsageError, UserError
-
-OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
-"""Names of this machine that no name server can give to another's page."""
-
-SHARED_NAMES = "*.gradio.live"
-"""Where a link of `--share` leads; Gradio alone gives these names away."""
-
-FRAMES = "'self'"
-FRAMES_OF_A_SPACE = "'self' https://huggingface.co https://*.hf.space"
-
-PRIVATE_NETWORKS = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
-"""Where the proxies in front of a Space are; what they say of who is calling is believed."""
+from skin.data.pixels import MAX_BYTES
+from skin.ui import uploads
+from skin.ui.access import Access
+from skin.ui.endpoints import BATCH
 
 LOGIN_SECONDS = 600
 LOGINS_OF_A_CLIENT = 10
@@ -42,83 +48,75 @@ LOGINS_IN_ALL = 100
 
 TOO_MANY_LOGINS = f"Too many wrong passwords: wait {LOGIN_SECONDS // 60} minutes, then try again."
 
+SESSIONS = 150
+"""Pages and programs whose state is kept, the last ones used; an older one starts anew."""
+
+LISTEN_SECONDS = 10
+"""A call whose answer nobody has asked for within this time is dropped."""
+
+CLOSED = ("/component_server", "/deep_link", "/file=http", "/process_recording")
+"""Routes of Gradio that the app does not use, and that read, write or fetch much for whoever asks."""
+
+MAX_BODY = 8_000_000
+"""Bytes of any request but an upload."""
+
+MAX_KEPT = 2_000_000_000
+"""Bytes of all uploads and downloads that are kept at a time."""
+
+SPARE_DISK = 200_000_000
+"""Bytes of the disk that uploads leave to trainings."""
+
+KEPT_SECONDS = 3600
+SWEEP_SECONDS = 300
+"""Uploads are deleted at this age, which is looked at so often."""
+
+DELETE_CACHE = (SWEEP_SECONDS, KEPT_SECONDS - 2 * SWEEP_SECONDS)
+"""How often Gradio looks, and at which age it deletes its own: before we do, or it would remember them for ever."""
+
+PRESSED_SECONDS = 600
+"""The age at which they go when there is no more room."""
+
+BODY_TOO_LARGE = f"This request has more than {MAX_BODY // 10**6} MB: send files as uploads."
+NO_ROOM = "There is no room for more uploads at the moment: try again in ten minutes."
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @dataclass(frozen=True)
-class Access:
-    """Whether visitors may only look, the login that is asked of them, the names of the app, and who may frame it."""
+class Limit:
+    """How many calls may wait: of a client, which is an address, and of all."""
 
-    read_only: bool
-    login: tuple[str, str] | None
-    hosts: tuple[str, ...] = OWN_NAMES
-    frames: str = FRAMES
+    of_a_client: int
+    in_all: int
 
 
-def access(read_only: bool, share: bool, environ: Mapping[str, str], host: str | None = None) -> Access:
-    """Who may do what, from the flags and the environment.
+EVERYTHING = Limit(200, 500)
+"""Of any kind: a page that opens makes a dozen at once, and a class may share an address."""
 
-    A Space is read-only unless its owner sets SKIN_ALLOW_TRAINING=1 and SKIN_AUTH=user:password; a shared link and an
-    app on an address that others reach are read-only unless SKIN_AUTH is set. An app that only this machine reaches
-    answers only under this machine's names, as a foreign name means that another's page was led here (DNS rebinding).
-    Raises UsageError when SKIN_AUTH has another form.
-    """
-    login = _login(environ.get("SKIN_AUTH", ""))
-    address = host or environ.get("GRADIO_SERVER_NAME") or OWN_NAMES[0]  # in the order in which Gradio looks
-    is_space, is_local = "SPACE_ID" in environ, _is_loopback(address)
-    closed_space = is_space and not (login and environ.get("SKIN_ALLOW_TRAINING") == "1")
-    closed = closed_space or (login is None and (share or not is_local))
-    names = (*OWN_NAMES, address, *([SHARED_NAMES] if share else []))
-    return Access(
-        read_only or closed,
-        login,
-        names if is_local and not is_space else ("*",),
-        FRAMES_OF_A_SPACE if is_space else FRAMES,
-    )
+ONE_KIND = Limit(20, 80)
+"""Of the same kind, which is one of Gradio's concurrency ids."""
+
+KINDS = {BATCH["concurrency_id"]: Limit(3, 12)}
+"""Limits of the kinds that take minutes."""
+
+YOURS_ARE_WAITING = "Too many of your calls are waiting already: wait for an answer, then ask again."
+ALL_ARE_WAITING = "The app is busy, and too many are waiting already: try again in a minute."
+NOBODY_LISTENED = "This call was dropped, as nobody asked for its answer in time: call again."
 
 
-def _login(text: str) -> tuple[str, str] | None:
-    if not text:
-        return None
-    user, _, password = text.partition(":")
-    if not user or not password:
-        raise UsageError("SKIN_AUTH must have the form user:password.")
-    return user, password
+def keep_uploads_in(folder: Path) -> None:
+    """Have Gradio keep uploads in this folder."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
 
 
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return address.lower() == "localhost"
+def bound(blocks: gr.Blocks) -> None:
+    """Limit what may wait for the app, on the one way to it that is left open: the queue."""
+    blocks.api_open = False
+    blocks._queue = _Queue(blocks)
 
 
-def port_of(text: str) -> int:
-    """The port that is written there. Raises UsageError where there can be none of that number."""
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise UsageError("--port must be a whole number from 1 to 65535.")
-    return int(text)
-
-
-def check_address(host: str | None, port: int | None) -> None:
-    """Raises UserError when nothing can listen there, before the page is built for it."""
-    for address in dict.fromkeys((host or OWN_NAMES[1], OWN_NAMES[1])):  # Gradio tries 127.0.0.1, whatever it is given
-        try:
-            with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((address.strip("[]"), port or 0))
-        except OSError as error:
-            at = address if port is None else f"{address}, port {port}"
-            cause = str(error.strerror).lower()
-            raise UserError(f"The app cannot listen on {at} ({cause}): choose another --port or --host.") from error
-
-
-def trust_proxies_of_a_space() -> None:
-    """Have the server (uvicorn) see who calls a Space, not the proxy that passes the call on."""
-    if "SPACE_ID" in os.environ:
-        os.environ.setdefault("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS)
-
-
-def settings(access: Access) -> dict[str, Any]:
-    """What `Blocks.launch` is given so that the app is reached as `access` says."""
+def settings(access: Access, folder: Path) -> dict[str, Any]:
+    """What `Blocks.launch` is given so that the app is reached as `access` says, and `folder` of uploads kept small."""
     headers = {
         "content-security-policy": f"frame-ancestors {access.frames}",
         "x-content-type-options": "nosniff",
@@ -127,13 +125,31 @@ def settings(access: Access) -> dict[str, Any]:
     middleware = [
         Middleware(_Headers, headers=headers),
         Middleware(TrustedHostMiddleware, allowed_hosts=access.hosts, www_redirect=False),
+        Middleware(_Closed),
         Middleware(_LoginThrottle),
+        Middleware(_BodyLimit, folder=folder),
+        Middleware(_Listening),
     ]
+
+    @contextlib.asynccontextmanager
+    async def deleting(_: object) -> AsyncIterator[None]:
+        task = asyncio.create_task(_delete_old_uploads(folder))
+        yield
+        task.cancel()
+
     return {
         "auth": _checker(access.login) if access.login else None,
         "auth_message": f"After {LOGINS_OF_A_CLIENT} wrong passwords, wait {LOGIN_SECONDS // 60} minutes.",  # else silent
-        "app_kwargs": {"middleware": middleware},
+        "app_kwargs": {"middleware": middleware, "lifespan": deleting},
+        "state_session_capacity": SESSIONS,
     }
+
+
+async def _delete_old_uploads(folder: Path) -> None:
+    """Delete what became too old, whichever process kept it; the first time at once."""
+    while True:
+        await run_sync(uploads.delete_older, folder, KEPT_SECONDS)
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 def _checker(login: tuple[str, str]) -> Callable[[str, str], bool]:
@@ -198,3 +214,170 @@ class _LoginThrottle:
 def client_of(scope: Scope) -> str:
     """The address that is calling, "" where there is none (a local socket)."""
     return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def _path(scope: Scope) -> str:
+    """The route without Gradio's prefix."""
+    return str(scope["path"]).removeprefix("/gradio_api").rstrip("/")
+
+
+class _Closed:
+    """Gradio's routes but for CLOSED."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_closed = scope["type"] == "http" and _path(scope).startswith(CLOSED)
+        await (JSONResponse({"detail": "Not Found"}, 404) if is_closed else self.app)(scope, receive, send)
+
+
+class _Body:
+    """What one request sends, until there is no more room for it."""
+
+    def __init__(self, receive: Receive, send: Send, is_full: Callable[["_Body"], bool]) -> None:
+        self._receive, self._send, self._is_full = receive, send, is_full
+        self.received = 0
+        self.is_over = self.is_answered = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.received += len(message.get("body", b""))
+        if self._is_full(self):
+            self.is_over = True
+            raise MultiPartException("too much")  # so that Gradio deletes what it has written of an upload
+        return message
+
+    async def send(self, message: Message) -> None:
+        if not self.is_over:
+            self.is_answered = True
+            await self._send(message)
+
+
+class _BodyLimit:
+    """Ends requests that send more than there is room for, and says so."""
+
+    def __init__(self, app: ASGIApp, folder: Path) -> None:
+        self.app = app
+        self.folder = folder
+        self.arriving: set[_Body] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+        elif _path(scope) == "/upload":
+            room = await run_sync(self._room)
+            body = _Body(receive, send, lambda _: sum(other.received for other in self.arriving) > room)
+            self.arriving.add(body)
+            await self._pass_on(scope, body, JSONResponse({"detail": NO_ROOM}, 507))
+        else:
+            body = _Body(receive, send, lambda this: this.received > MAX_BODY)
+            await self._pass_on(scope, body, JSONResponse({"detail": BODY_TOO_LARGE}, 413))
+
+    async def _pass_on(self, scope: Scope, body: _Body, refusal: JSONResponse) -> None:
+        try:
+            await self.app(scope, body.receive, body.send)
+        except OSError as error:
+            if error.errno not in _DISK_FULL or body.is_answered:
+                raise
+            body.is_over = True
+        finally:
+            self.arriving.discard(body)
+        if body.is_over:
+            await refusal(scope, body._receive, body._send)
+
+    def _room(self) -> int:
+        """Bytes that may be uploaded now, after what can go has gone."""
+        for age in (KEPT_SECONDS, PRESSED_SECONDS):
+            if self._free() > MAX_BYTES:
+                break
+            uploads.delete_older(self.folder, age)
+        return self._free()
+
+    def _free(self) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return min(MAX_KEPT - uploads.size_of(self.folder), shutil.disk_usage(self.folder).free - SPARE_DISK)
+
+
+class _Queue(Queue):
+    """Gradio's queue, which refuses what is too much, drops what nobody waits for and keeps nothing that was sent."""
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(True, blocks.max_threads, 1, None, blocks)
+        self.listeners: Counter[str] = Counter()
+        self.ANALYTICS_MAX_EVENTS = 1
+
+    def compute_analytics_summary(self, _: object) -> dict[str, Any]:
+        """None: after every call Gradio makes a table of the last 10,000, which nobody may see."""
+        return dict(self.cached_event_analytics_summary)
+
+    async def push(self, body: Any, request: Any, username: str | None) -> Any:
+        fn = self.blocks.fns.get(body.fn_index)
+        refusal = self._refusal(fn.concurrency_id, client_of(request.scope)) if fn else None
+        return (False, refusal, "queue_full") if refusal else await super().push(body, request, username)
+
+    def _refusal(self, kind: str, client: str) -> str | None:
+        everything = [event for queue in self.event_queue_per_concurrency_id.values() for event in queue.queue]
+        same = [event for event in everything if event.concurrency_id == kind]
+        for events, limit in ((same, KINDS.get(kind, ONE_KIND)), (everything, EVERYTHING)):
+            if sum(client_of(event.request.scope) == client for event in events) >= limit.of_a_client:
+                return YOURS_ARE_WAITING
+            if len(events) >= limit.in_all:
+                return ALL_ARE_WAITING
+        return None
+
+    def get_events(self) -> Any:
+        for queue in self.event_queue_per_concurrency_id.values():
+            for event in [event for event in queue.queue if self._is_abandoned(event)]:
+                queue.queue.remove(event)
+                self.event_ids_to_events.pop(event._id, None)
+                self.pending_event_ids_session.get(event.session_hash, set()).discard(event._id)
+                self.send_message(event, ProcessCompletedMessage(output={"error": NOBODY_LISTENED}, success=False))
+        return super().get_events()
+
+    def _is_abandoned(self, event: Event) -> bool:
+        is_heard = event.session_hash in self.listeners or event._id in self.listeners
+        return not is_heard and time.monotonic() - event.enqueue_time > LISTEN_SECONDS
+
+    @contextlib.contextmanager
+    def listening(self, event_id: str | None, session: str) -> Iterator[None]:
+        """While somebody is listening to a session, or to one event; then what was sent is forgotten."""
+        names = {event_id or session, session}
+        self.listeners.update(names)
+        try:
+            yield
+        finally:
+            self.listeners -= Counter(names)  # drops those at none
+            if not self.pending_event_ids_session.get(session):
+                self.pending_event_ids_session.pop(session, None)
+                self.pending_messages_per_session.pop(session, None)
+                if session == event_id:  # nobody can call again in a session that was made for one call
+                    self.blocks.state_holder.session_data.pop(session, None)
+                    self.blocks.state_holder.time_last_used.pop(session, None)
+
+    def session_of(self, event_id: str) -> str:
+        """The session that an event belongs to, which is the event itself where the caller named none."""
+        sessions = (session for session, ids in self.pending_event_ids_session.items() if event_id in ids)
+        return next(sessions, event_id)
+
+
+class _Listening:
+    """Tells the queue who listens for answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._listening(scope):
+            await self.app(scope, receive, send)
+
+    def _listening(self, scope: Scope) -> contextlib.AbstractContextManager[None]:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return contextlib.nullcontext()
+        queue: _Queue = scope["app"].get_blocks()._queue
+        if _path(scope) == "/queue/data":
+            return queue.listening(None, QueryParams(scope["query_string"]).get("session_hash", ""))
+        if _path(scope).startswith("/call/"):
+            event_id = _path(scope).rpartition("/")[2]
+            return queue.listening(event_id, queue.session_of(event_id))
+        return contextlib.nullcontext()

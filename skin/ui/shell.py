@@ -1,9 +1,6 @@
 """The page around the tabs: their table, the header with its notice, the theme and deep links."""
 
 import html
-import os
-import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ import gradio as gr
 
 from skin.run import list_runs
 from skin.ui import comparison_tab, dataset_tab, performance_tab, predict_tab, server, training_tab
+from skin.ui.access import Access
 from skin.ui.page import Page
 from skin.workspace import PROJECT, Workspace
 
@@ -23,7 +21,6 @@ TICK_SECONDS = 2
 ASSETS = PROJECT / "assets"
 LOGO = ASSETS / "logo.svg"
 MAX_UPLOAD = "20mb"
-CACHE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -45,17 +42,9 @@ TABS: tuple[Tab, ...] = (
 """The pages of the app, in order; the first is what a visitor sees."""
 
 
-def keep_uploads_in(folder: Path) -> None:
-    """Have Gradio keep uploads in this folder, and delete what an app that was killed left there."""
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    for upload in folder.glob("*"):
-        if upload.stat().st_mtime < time.time() - CACHE_SECONDS:
-            shutil.rmtree(upload, ignore_errors=True)
-
-
 def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
     """The whole app."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SECONDS // 6, CACHE_SECONDS)) as blocks:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=server.DELETE_CACHE) as blocks:
         gr.HTML(_header(read_only), elem_id="header", padding=False)
         opened = gr.State("")
         timer = gr.Timer(TICK_SECONDS)
@@ -69,6 +58,7 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
 
         following = blocks.load(follow, None, [tabs, opened], api_visibility="private", show_progress="hidden")
         following.then(None, js=_FOLLOWED, api_visibility="private")
+    server.bound(blocks)
     return blocks
 
 
@@ -107,10 +97,10 @@ def _header(read_only: bool) -> str:
     )
 
 
-def launch_settings(access: server.Access) -> dict[str, Any]:
+def launch_settings(access: Access, uploads: Path) -> dict[str, Any]:
     """What `Blocks.launch` is given: who may reach it, the looks, and nothing of a patient's left behind."""
     return {
-        **server.settings(access),
+        **server.settings(access, uploads),
         "theme": theme(),
         "css_paths": sorted(ASSETS.glob("*.css")),
         "favicon_path": LOGO,

@@ -1,6 +1,9 @@
-"""What visitors send, read within bounds: single files, and the members of archives."""
+"""What visitors send, read within bounds: single files, and the members of archives; and the folder that keeps it."""
 
+import contextlib
 import itertools
+import os
+import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from io import BytesIO
@@ -125,3 +128,26 @@ def _check(member: zipfile.ZipInfo) -> None:
             f"{member.filename[:80]} would unpack to more than {MAX_RATIO} times its packed size, "
             "which no photograph does: send it unpacked."
         )
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all that is in the folder."""
+    total = 0
+    for path in _inside(folder):
+        with contextlib.suppress(OSError):  # of what was deleted meanwhile
+            total += path.lstat().st_size
+    return total
+
+
+def delete_older(folder: Path, seconds: float) -> None:
+    """Delete the files in the folder that are older, and folders in it that have been empty for as long."""
+    for path in _inside(folder):
+        with contextlib.suppress(OSError):  # of a folder that is not empty, and of what was deleted meanwhile
+            if path.lstat().st_mtime < time.time() - seconds:
+                (path.unlink if path.is_symlink() or not path.is_dir() else path.rmdir)()
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Everything in the folder, what is deepest first; links are not followed."""
+    for place, folders, files in os.walk(folder, topdown=False):
+        yield from (Path(place, name) for name in (*files, *folders))

@@ -12,7 +12,8 @@ from skin.data.splits import SPLITTERS
 from skin.lesion import CODES
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
-from skin.ui import server, shell
+from skin.ui import shell
+from skin.ui.access import access_of
 from skin.workspace import Workspace
 
 AddRun = Callable[..., Run]
@@ -49,9 +50,10 @@ def add_run(workspace: Workspace, demo: Dataset) -> AddRun:
 @pytest.fixture
 def url(two_models: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of the whole app, in which two models can predict and nothing can be trained."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    access = server.access(True, False, {})
+    uploads = tmp_path / "uploads"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
+    access = access_of(True, False, {})
     blocks = shell.build(two_models, access.read_only)
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access, uploads))
     yield address
     blocks.close(verbose=False)

@@ -1,31 +1,41 @@
-"""The app behind its own server: who may reach it, under which names, and how often they may try a password."""
+"""The app behind its own server: under which names, how often a password may be tried, how much may be asked and sent."""
 
 import contextlib
-import socket
+import gc
+import os
+import resource
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
+from gradio.events import api
 
-from skin.errors import UsageError, UserError
 from skin.ui import server, shell
+from skin.ui.access import Access, access_of
 from skin.workspace import Workspace
 
 OPEN = {"SKIN_ALLOW_TRAINING": "1", "SKIN_AUTH": "me:secret:word"}
 SPACE = {"SPACE_ID": "me/space"}
 
-Serve = Callable[[server.Access], AbstractContextManager[str]]
+Serve = Callable[[Access], AbstractContextManager[str]]
 
 
 @pytest.fixture
-def serve(bare: Workspace) -> Serve:
+def serve(bare: Workspace, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Serves the whole app; gives its address."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(bare.uploads))
 
     @contextlib.contextmanager
-    def serve(access: server.Access) -> Iterator[str]:
+    def serve(access: Access) -> Iterator[str]:
         blocks = shell.build(bare, access.read_only)
-        _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+        _, address, _ = blocks.launch(
+            prevent_thread_lock=True, quiet=True, **shell.launch_settings(access, bare.uploads)
+        )
         yield address
         blocks.close(verbose=False)
 
@@ -38,58 +48,8 @@ def login(url: str, password: str, client: str = "203.0.113.1") -> httpx.Respons
     return httpx.post(f"{url}login", data=fields, headers={"x-forwarded-for": client})
 
 
-@pytest.mark.parametrize(
-    ("flags", "environ", "expected"),
-    [
-        ((False, False), {}, (False, None)),
-        ((True, False), {}, (True, None)),
-        ((False, True), {}, (True, None)),
-        ((False, True), OPEN, (False, ("me", "secret:word"))),
-        ((False, False), SPACE, (True, None)),
-        ((False, False), {**SPACE, "SKIN_ALLOW_TRAINING": "1"}, (True, None)),
-        ((False, False), {**SPACE, "SKIN_AUTH": "a:b"}, (True, ("a", "b"))),
-        ((False, False), {**SPACE, **OPEN}, (False, ("me", "secret:word"))),
-        ((True, False), {**SPACE, **OPEN}, (True, ("me", "secret:word"))),
-    ],
-)
-def test_who_may_change_something(
-    flags: tuple[bool, bool], environ: dict[str, str], expected: tuple[bool, tuple[str, str] | None]
-) -> None:
-    access = server.access(*flags, environ)
-    assert (access.read_only, access.login) == expected
-
-
-@pytest.mark.parametrize("login", ["me", "me:", ":secret"])
-def test_half_a_login_is_refused(login: str) -> None:
-    with pytest.raises(UsageError, match="user:password"):
-        server.access(False, False, {"SKIN_AUTH": login})
-
-
-@pytest.mark.parametrize(
-    ("host", "environ", "read_only"),
-    [
-        ("0.0.0.0", {}, True),
-        ("::", {}, True),
-        ("192.168.1.7", {}, True),
-        ("laboratory.example", {}, True),
-        (None, {"GRADIO_SERVER_NAME": "0.0.0.0"}, True),
-        ("0.0.0.0", {"SKIN_AUTH": "a:b"}, False),
-        ("127.0.0.1", {}, False),
-        ("127.0.0.7", {}, False),
-        ("::1", {}, False),
-        ("[::1]", {}, False),
-        ("localhost", {"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
-    ],
-)
-def test_an_app_that_others_reach_is_read_only_without_a_login(
-    host: str | None, environ: dict[str, str], read_only: bool
-) -> None:
-    access = server.access(False, False, environ, host)
-    assert access.read_only is read_only
-
-
 def test_a_page_of_a_foreign_name_reaches_nothing(serve: Serve) -> None:
-    with serve(server.access(False, True, OPEN)) as url:
+    with serve(access_of(False, True, OPEN)) as url:
         port = httpx.URL(url).port
 
         def status(host: str, path: str) -> int:
@@ -106,7 +66,7 @@ def test_a_page_of_a_foreign_name_reaches_nothing(serve: Serve) -> None:
 
 @pytest.mark.parametrize(("environ", "host"), [(SPACE, None), ({}, "0.0.0.0")])
 def test_a_public_app_answers_under_any_name(serve: Serve, environ: dict[str, str], host: str | None) -> None:
-    with serve(server.access(False, False, environ, host)) as url:
+    with serve(access_of(False, False, environ, host)) as url:
         assert httpx.get(url, headers={"host": "me-space.hf.space"}).status_code == 200
 
 
@@ -114,7 +74,7 @@ def test_a_public_app_answers_under_any_name(serve: Serve, environ: dict[str, st
     ("environ", "frames"), [({}, "'self'"), (SPACE, "'self' https://huggingface.co https://*.hf.space")]
 )
 def test_no_foreign_site_frames_the_app(serve: Serve, environ: dict[str, str], frames: str) -> None:
-    with serve(server.access(False, False, environ)) as url:
+    with serve(access_of(False, False, environ)) as url:
         for path in ("", "config", "theme.css", "nothing"):
             headers = httpx.get(f"{url}{path}").headers
             assert headers["content-security-policy"] == f"frame-ancestors {frames}"
@@ -123,7 +83,7 @@ def test_no_foreign_site_frames_the_app(serve: Serve, environ: dict[str, str], f
 
 
 def test_a_client_that_guesses_passwords_has_to_wait_and_another_has_not(serve: Serve) -> None:
-    with serve(server.access(False, False, OPEN)) as url:
+    with serve(access_of(False, False, OPEN)) as url:
         assert httpx.get(f"{url}config").status_code == 401
         for _ in range(server.LOGINS_OF_A_CLIENT):
             assert login(url, "sécret").status_code == 400
@@ -134,34 +94,181 @@ def test_a_client_that_guesses_passwords_has_to_wait_and_another_has_not(serve: 
 
 
 def test_logins_that_succeed_are_not_counted(serve: Serve) -> None:
-    with serve(server.access(False, False, OPEN)) as url:
+    with serve(access_of(False, False, OPEN)) as url:
         for _ in range(server.LOGINS_OF_A_CLIENT + 1):
             assert login(url, "secret:word").status_code == 200
 
 
 def test_many_clients_together_cannot_guess_either(serve: Serve) -> None:
-    with serve(server.access(False, False, OPEN)) as url:
+    with serve(access_of(False, False, OPEN)) as url:
         statuses = [login(url, "guess", f"203.0.113.{number}").status_code for number in range(server.LOGINS_IN_ALL)]
         assert set(statuses) == {400}
         assert login(url, "guess", client="198.51.100.1").status_code == 429
 
 
-@pytest.mark.parametrize("port", ["0", "-1", "65536", "99999999999", "seven", "7860.5", "", "²"])
-def test_what_is_no_port_is_refused(port: str) -> None:
-    with pytest.raises(UsageError, match="whole number from 1 to 65535"):
-        server.port_of(port)
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Return when it is so, which is soon."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "nobody.invalid"])
-def test_an_address_of_another_machine_is_refused(host: str) -> None:
-    with pytest.raises(UserError, match=f"cannot listen on {host}"):
-        server.check_address(host, None)
+class Desk:
+    """An app of one function, which answers when the desk is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.is_open, self.is_busy = threading.Event(), threading.Event()
+        self.asked: list[str] = []
+        with gr.Blocks(analytics_enabled=False) as self.blocks:
+            api(self.ask, api_name="ask", concurrency_id="ask", concurrency_limit=1)
+            name, seen = gr.Textbox(), gr.State("")
+            gr.Button().click(
+                lambda name, seen: (name or seen, name or seen), [name, seen], [name, seen], api_name="remember"
+            )
+        server.bound(self.blocks)
+        settings = server.settings(access_of(False, False, {}), folder)
+        _, self.url, _ = self.blocks.launch(prevent_thread_lock=True, quiet=True, **settings)
+
+    def ask(self, name: str) -> str:
+        self.asked.append(name)
+        self.is_busy.set()
+        assert self.is_open.wait(60)
+        return name
+
+    def call(self, name: str, client: int) -> httpx.Response:
+        """A call from this client, as a proxy passes it on."""
+        headers = {"x-forwarded-for": f"203.0.113.{client}"}
+        return httpx.post(f"{self.url}gradio_api/call/ask", json={"data": [name]}, headers=headers)
+
+    def answer(self, call: httpx.Response) -> str:
+        """What whoever called is sent."""
+        return httpx.get(f"{self.url}gradio_api/call/ask/{call.json()['event_id']}", timeout=60).text
+
+    def remember(self, name: str, session: str) -> str:
+        fn = next(number for number, fn in self.blocks.fns.items() if fn.api_name == "remember")
+        body = {"data": [name, None], "fn_index": fn, "session_hash": session}
+        assert httpx.post(f"{self.url}gradio_api/queue/join", json=body).status_code == 200
+        return httpx.get(f"{self.url}gradio_api/queue/data", params={"session_hash": session}).text
 
 
-@pytest.mark.parametrize("host", [None, "127.0.0.1", "localhost", "0.0.0.0"])
-def test_a_port_in_use_is_refused_and_a_free_one_is_not(host: str | None) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(UserError, match=f"port {port} .address already in use."):
-            server.check_address(host, port)
-    server.check_address(host, port)
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(server, "LISTEN_SECONDS", 600)  # a busy machine is slow to call
+    monkeypatch.setattr(server, "SESSIONS", 5)
+    desk = Desk(tmp_path)
+    yield desk
+    desk.is_open.set()
+    desk.blocks.close(verbose=False)
+
+
+def test_a_client_has_so_many_waiting_and_another_gets_its_turn(desk: Desk) -> None:
+    desk.call("first", client=1)
+    assert desk.is_busy.wait(60)
+    for _ in range(server.ONE_KIND.of_a_client):
+        assert desk.call("more", client=1).status_code == 200
+    refused = desk.call("too much", client=1)
+    assert (refused.status_code, refused.json()) == (503, {"detail": server.YOURS_ARE_WAITING})
+    mine = desk.call("mine", client=2)
+    desk.is_open.set()
+    assert 'event: complete\ndata: ["mine"]' in desk.answer(mine)
+
+
+def test_a_full_queue_says_so_at_once(desk: Desk) -> None:
+    desk.call("first", client=0)
+    assert desk.is_busy.wait(60)
+    for number in range(server.ONE_KIND.in_all):
+        assert desk.call("more", client=1 + number % 5).status_code == 200
+    refused = desk.call("one more", client=7)
+    assert (refused.status_code, refused.json()) == (503, {"detail": server.ALL_ARE_WAITING})
+
+
+def test_what_nobody_waits_for_is_not_worked_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LISTEN_SECONDS", 0.5)
+    desk.call("first", client=1)
+    assert desk.is_busy.wait(60)
+    abandoned = [desk.call("abandoned", client=1) for _ in range(10)]
+    listener = threading.Thread(target=desk.answer, args=[desk.call("listened to", client=2)])
+    listener.start()
+    time.sleep(1)  # half of it would do
+    desk.is_open.set()
+    listener.join()
+    assert desk.asked == ["first", "listened to"]
+    assert server.NOBODY_LISTENED in desk.answer(abandoned[0])
+
+
+def test_nothing_goes_past_the_queue(desk: Desk) -> None:
+    for route in ("run/ask", "api/ask"):
+        assert httpx.post(f"{desk.url}gradio_api/{route}", json={"data": ["a"]}).status_code == 404
+
+
+def test_nothing_is_kept_of_calls_that_were_answered_and_pages_keep_their_state(desk: Desk) -> None:
+    desk.is_open.set()
+    desk.remember("something", session="a page")
+    for _ in range(server.SESSIONS + 1):
+        assert "complete" in desk.answer(desk.call("a", client=1))
+    queue, sessions = desk.blocks._queue, desk.blocks.state_holder.session_data
+    wait_for(lambda: not queue.listeners)
+    kept = (queue.pending_messages_per_session, queue.pending_event_ids_session, queue.event_ids_to_events)
+    assert [len(each) for each in kept] == [0, 0, 0]
+    assert (len(queue.event_analytics), list(sessions)) == (1, ["a page"])
+    assert "something" in desk.remember("", session="a page")
+
+
+def test_sessions_beyond_those_kept_are_forgotten(desk: Desk) -> None:
+    for number in range(server.SESSIONS + 5):
+        desk.remember("a", session=f"page {number}")
+    assert len(desk.blocks.state_holder.session_data) == server.SESSIONS
+
+
+def upload(url: str, content: bytes) -> httpx.Response:
+    return httpx.post(f"{url}gradio_api/upload", files={"files": ("lesion.jpg", content)}, timeout=60)
+
+
+def test_uploads_have_a_limit_in_all_and_make_room_for_new_ones(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_KEPT", 30_000_000)
+    (path,) = upload(desk.url, bytes(19_000_000)).json()
+    refused = upload(desk.url, bytes(18_000_000))
+    assert (refused.status_code, refused.json()) == (507, {"detail": server.NO_ROOM})
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [Path(path)]  # nothing is left of the other
+    os.utime(path, (time.time() - server.PRESSED_SECONDS - 1,) * 2)
+    assert upload(desk.url, bytes(18_000_000)).status_code == 200
+    assert not Path(path).exists()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio leaves the file open
+def test_a_full_disk_is_said_in_a_sentence(desk: Desk) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))  # beyond which the system refuses to write
+    try:
+        refused = upload(desk.url, bytes(5_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (refused.status_code, refused.json()) == (507, {"detail": server.NO_ROOM})
+    assert upload(desk.url, bytes(5_000_000)).status_code == 200
+    gc.collect()
+
+
+def test_a_request_of_another_kind_is_bounded(desk: Desk) -> None:
+    refused = desk.call("x" * server.MAX_BODY, client=1)
+    assert (refused.status_code, refused.json()) == (413, {"detail": server.BODY_TOO_LARGE})
+
+
+@pytest.mark.parametrize("route", ["process_recording", "component_server", "deep_link", "file=https://example.com/a"])
+def test_routes_that_the_app_does_not_use_are_closed(desk: Desk, route: str) -> None:
+    for method in ("GET", "POST"):
+        assert httpx.request(method, f"{desk.url}gradio_api/{route}").status_code == 404
+
+
+def test_uploads_of_an_earlier_process_are_deleted_while_the_app_runs(serve: Serve, bare: Workspace) -> None:
+    old, new = bare.uploads / "a" / "old.jpg", bare.uploads / "b" / "new.jpg"
+    for path, age in ((old, server.KEPT_SECONDS + 60), (new, 0)):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+        os.utime(path, (time.time() - age,) * 2)
+    with serve(access_of(True, False, {})):
+        wait_for(lambda: not old.exists())
+        assert new.exists()

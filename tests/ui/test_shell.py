@@ -1,9 +1,7 @@
 import json
-import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,8 @@ import pytest
 
 from skin.config import TrainConfig
 from skin.run import Run
-from skin.ui import server, shell
+from skin.ui import shell
+from skin.ui.access import access_of
 from skin.workspace import PROJECT, Workspace
 
 START = """
@@ -27,11 +26,12 @@ def listen(event, args):
         reached.add(str(args[1][0]))
 sys.addaudithook(listen)
 from pathlib import Path
-from skin.ui import server, shell
+from skin.ui import shell
+from skin.ui.access import access_of
 from skin.workspace import Workspace
-access = server.access(False, False, {})
-blocks = shell.build(Workspace(Path(sys.argv[1])), access.read_only)
-blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+access, workspace = access_of(False, False, {}), Workspace(Path(sys.argv[1]))
+blocks = shell.build(workspace, access.read_only)
+blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access, workspace.uploads))
 print(json.dumps({"modules": list(sys.modules), "reached": sorted(reached)}))
 blocks.close(verbose=False)
 """
@@ -50,9 +50,10 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    access = server.access(False, False, {})
-    blocks = shell.build(Workspace(tmp_path_factory.mktemp("home")), access.read_only)
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **shell.launch_settings(access))
+    access, workspace = access_of(False, False, {}), Workspace(tmp_path_factory.mktemp("home"))
+    blocks = shell.build(workspace, access.read_only)
+    settings = shell.launch_settings(access, workspace.uploads)
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **settings)
     yield address
     blocks.close(verbose=False)
 
@@ -93,19 +94,6 @@ def test_an_upload_is_bounded(url: str) -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", str(PROJECT / "app.py")])
 def test_files_of_the_server_are_not_served(url: str, path: str) -> None:
     assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
-
-
-def test_what_a_killed_app_left_of_uploads_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
-    for name, age in (("old", shell.CACHE_SECONDS + 60), ("new", 0)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "lesion.jpg").touch()
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
-
-    shell.keep_uploads_in(tmp_path)
-
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    assert os.environ["GRADIO_TEMP_DIR"] == str(tmp_path)
 
 
 def test_nothing_is_measured_or_remembered(url: str) -> None:
