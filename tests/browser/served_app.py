@@ -39,7 +39,7 @@ class App:
 
     def wait_until_up(self) -> None:
         """Return when the page answers."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not self._answers():
             assert self.process.poll() is None, "the app ended"
             assert time.monotonic() < deadline, "the app does not answer"
