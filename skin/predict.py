@@ -121,7 +121,7 @@ class Prediction:
                 "This model knew too few malignant validation images to set a threshold, so that it calls no risk low."
             )
         return (
-            f"Its threshold for malignant, {self.thresholds.malignant:.1%}, was set to find {TARGET_SENSITIVITY} of the "
+            f"This model's threshold for malignant, {self.thresholds.malignant:.1%}, was set to find {TARGET_SENSITIVITY} of the "
             "malignant images of its validation part."
         )
 

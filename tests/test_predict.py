@@ -91,7 +91,10 @@ def test_advice_gives_the_reason_for_the_risk() -> None:
     assert "a malignant probability of 21.0% reaches this model's threshold: show it to a dermatologist" in (
         of_shares(nv=0.79, mel=0.11, bcc=0.1).advice
     )
-    assert "threshold for malignant, 20.0%, was set to find 95% of the malignant images" in of_shares(nv=1).basis
+    assert (
+        "This model's threshold for malignant, 20.0%, was set to find 95% of the malignant images"
+        in of_shares(nv=1).basis
+    )
 
 
 def test_a_prediction_has_the_risk_that_the_report_counts(predictor: Predictor) -> None:

@@ -18,7 +18,7 @@ def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure:
     found = prediction.diagnosis
     return (
         f'<article class="answer"><div><section><header>{_asked(predictor, patient)}</header>'
-        f"<h3>{swatch(found)}{escape(found.name)} <b>{percent(prediction.probabilities[found.code])}</b></h3>"
+        f"<h2>{swatch(found)}{escape(found.name)} <b>{percent(prediction.probabilities[found.code])}</b></h2>"
         f"<p>{escape(found.description)}</p>"
         f"{_risk(prediction)}"
         f"{bars(prediction)}</section>{figure}"
@@ -40,7 +40,7 @@ def _malignant(predictor: Predictor, prediction: Prediction) -> str:
     if prediction.risk is Risk.LOW and missed and missed.images:
         share = missed.share
         worth = (
-            f" A low risk rules nothing out: of {missed.images:,} malignant test images, {missed.low_risk:,} "
+            f" A low risk rules nothing out: of this model's {missed.images:,} malignant test images, {missed.low_risk:,} "
             f"({percent(share.value)}; 95% interval {percent(share.low)} to {percent(share.high)}) came out low, too."
         )
     else:
@@ -119,6 +119,8 @@ def percent(share: float) -> str:
     """A probability as people read it; neither certain nor impossible unless it is."""
     if 0 < share < 0.001:
         return "&lt;0.1%"
+    if 0.999 < share < 1:
+        return "&gt;99.9%"
     return f"{share:.1%}"
 
 

@@ -62,7 +62,7 @@ def test_the_opacity_of_the_heatmap_follows_the_keyboard(predict: Page, demo: Da
 
 def test_an_example_hides_its_diagnosis_until_it_is_asked_for(predict: Page) -> None:
     predict.get_by_role("button", name="Example 1:").click()
-    expect(predict.locator(".answer h3")).to_be_visible()
+    expect(predict.locator(".answer h2")).to_be_visible()
     truth = predict.locator(".truth p")
     expect(truth).to_be_hidden()
     predict.get_by_text("Show the true diagnosis").click()

@@ -167,6 +167,11 @@ def test_bars_run_from_the_most_to_the_least_probable() -> None:
     assert bars.count('class="kept"') == 2
 
 
+def test_nothing_is_certain_or_impossible_that_is_not() -> None:
+    shares = (1.0, 0.9996, 0.5, 0.0004, 0.0)
+    assert [answer.percent(share) for share in shares] == ["100.0%", "&gt;99.9%", "50.0%", "&lt;0.1%", "0.0%"]
+
+
 def test_how_the_answer_hangs_on_the_patient_is_told_in_numbers() -> None:
     said = answer.without_patient(prediction(nv=0.7, mel=0.3), prediction(nv=0.4, mel=0.6), Patient(30))
     assert "it would say Melanoma (60.0% instead of 30.0%), malignant 60.0% instead of 30.0%" in said
