@@ -34,14 +34,14 @@ class FieldInfo:
     default: Any
     minimum: float | None = None
     maximum: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
     advanced: bool = True
 
     @property
     def bounds(self) -> str:
         """What it may be, in words; "" where anything goes that is found."""
         if self.minimum is None or self.maximum is None:
-            return ", ".join(self.choices)
+            return ", ".join(map(str, self.choices))
         return f"{in_digits(self.minimum)} to {in_digits(self.maximum)}"
 
     def parse(self, value: object) -> Any:
@@ -49,24 +49,30 @@ class FieldInfo:
 
         Raises UsageError with the allowed values when it is of another type or out of bounds.
         """
-        parsed = self._converted(value)
+        if problem := self.problem(value):
+            raise UsageError(f"{self.name} {problem}")
+        return self._converted(value)
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, as a sentence that lacks the field's name; "" where nothing is."""
+        try:
+            parsed = self._converted(value)
+        except (ValueError, KeyError, OverflowError):
+            return f"must be {_TYPE_NAMES[self.type]}, not {value!r}."
         if self.choices and parsed not in self.choices:
-            raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}.")
+            return f"must be one of {', '.join(map(str, self.choices))}, not {value!r}."
         if self.minimum is not None and not parsed >= self.minimum:  # so that NaN is refused too
-            raise UsageError(f"{self.name} must be at least {in_digits(self.minimum)}, not {value!r}.")
+            return f"must be at least {in_digits(self.minimum)}, not {value!r}."
         if self.maximum is not None and parsed > self.maximum:
-            raise UsageError(f"{self.name} must be at most {in_digits(self.maximum)}, not {value!r}.")
-        return parsed
+            return f"must be at most {in_digits(self.maximum)}, not {value!r}."
+        return ""
 
     def _converted(self, value: object) -> Any:
-        try:
-            if self.type is bool:
-                return _BOOLEANS[str(value).strip().lower()]
-            if self.type is int:
-                return _whole(float(str(value)))
-            return self.type(str(value).strip())
-        except (ValueError, KeyError, OverflowError):
-            raise UsageError(f"{self.name} must be {_TYPE_NAMES[self.type]}, not {value!r}.") from None
+        if self.type is bool:
+            return _BOOLEANS[str(value).strip().lower()]
+        if self.type is int:
+            return _whole(float(str(value)))
+        return self.type(str(value).strip())
 
 
 def in_digits(number: float) -> str:
@@ -89,7 +95,7 @@ def _field(
     label: str,
     help: str,
     bounds: tuple[float, float] | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[Any, ...] = (),
     advanced: bool = True,
 ) -> Any:
     minimum, maximum = bounds or (None, None)
@@ -192,7 +198,7 @@ class TrainConfig:
     colour: float = _field(0.08, "Colour", "Vary each colour channel by up to this share.", (0, 0.5))
     calibrate: bool = _field(True, "Calibrate", "Fit one temperature on the validation part after training.")
     views: int = _field(
-        8, "Test-time views", "1, or 8 to average the prediction over all flips and quarter turns.", (1, 8)
+        8, "Test-time views", "1, or 8 to average the prediction over all flips and quarter turns.", None, (1, 8)
     )
 
     @classmethod
@@ -213,10 +219,8 @@ class TrainConfig:
         if unknown:
             raise UsageError(f"Unknown setting {unknown[0]!r}: use one of {', '.join(fields)}.")
         config = cls(**{name: fields[name].parse(value) for name, value in values.items()})
-        if config.views not in (1, 8):
-            raise UsageError(f"views must be 1 or 8, not {config.views}.")
         if config.stage1_epochs + config.stage2_epochs == 0:
-            raise UsageError("Nothing to train: give stage1_epochs or stage2_epochs at least 1.")
+            raise UsageError("Nothing to train: give stage 1 or stage 2 at least one epoch.")
         return config
 
     @classmethod

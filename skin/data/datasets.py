@@ -18,7 +18,7 @@ from skin.lesion import LesionImage
 from skin.progress import Progress, silent
 from skin.workspace import Workspace
 
-__all__ = ["DATASETS", "Dataset", "Dropped", "Source", "load"]
+__all__ = ["DATASETS", "Dataset", "Dropped", "Source", "find_folder", "load"]
 
 _DEMO = "demo-1"
 """Folder of the drawn data set; the number is raised when the drawing changes."""
@@ -117,13 +117,18 @@ def _read_kaggle(name: str, workspace: Workspace, progress: Progress) -> Dataset
     return Dataset(name, "HAM10000 (Kaggle)", contents.images, contents.dropped, contents.notes)
 
 
-def _read_folder(name: str, workspace: Workspace, progress: Progress) -> Dataset:
+def find_folder(name: str) -> Path:
+    """The folder at this path. Raises UserError when there is none."""
     try:
-        folder = Path(name).expanduser().resolve(strict=True)
+        return Path(name).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"{name!r} is neither a data set nor a folder: use demo, kaggle or the path of a folder."
         ) from error
+
+
+def _read_folder(name: str, workspace: Workspace, progress: Progress) -> Dataset:
+    folder = find_folder(name)
     contents = ham10000.read(folder, workspace, progress)
     return Dataset(str(folder), folder.name, contents.images, contents.dropped, contents.notes)
 

@@ -61,6 +61,18 @@ def read(folder: Path, workspace: Workspace, progress: Progress = silent) -> Con
 
     Raises UserError when the folder holds no such data set or not one usable image.
     """
+    listed = listing(folder)
+    unreadable = _unreadable(listed.images, workspace, progress)
+    flawed = [Dropped(image_id, f"unreadable image: {reason}") for image_id, reason in unreadable.items()]
+    images = [image for image in listed.images if image.image_id not in unreadable]
+    return _contents(folder, images, [*listed.dropped, *flawed], listed.notes)
+
+
+def listing(folder: Path) -> Contents:
+    """What the folder's table lists and has a file, without opening an image, which takes a while the first time.
+
+    Raises UserError when the folder holds no such data set or not one usable image.
+    """
     entries = _entries(folder)
     metadata, sources = _file(entries, METADATA), _file(entries, SOURCES)
     if metadata is None:
@@ -68,13 +80,16 @@ def read(folder: Path, workspace: Workspace, progress: Progress = silent) -> Con
     rows = _rows(metadata, REQUIRED)
     archives = {row["image_id"]: row["dataset"] for row in _rows(sources, ("image_id", "dataset"))} if sources else {}
     images, dropped = _usable(rows, _image_files(folder, entries), archives)
-    unreadable = _unreadable(images, workspace, progress)
-    dropped += [Dropped(image_id, f"unreadable image: {reason}") for image_id, reason in unreadable.items()]
-    images = [image for image in images if image.image_id not in unreadable]
+    return _contents(folder, images, dropped, _remarks(rows) if rows else ())
+
+
+def _contents(
+    folder: Path, images: Sequence[LesionImage], dropped: Sequence[Dropped], notes: tuple[str, ...]
+) -> Contents:
     if not images:
         reason = f" (the first row: {dropped[0].reason.rstrip('.')})" if dropped else ""
         raise UserError(f"Not one image of {folder} can be used{reason}: choose another folder.")
-    return Contents(tuple(images), tuple(dropped), _remarks(rows))
+    return Contents(tuple(images), tuple(dropped), notes)
 
 
 def download(workspace: Workspace) -> Path:

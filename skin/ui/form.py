@@ -79,6 +79,20 @@ def _changes(preset: str, config: TrainConfig) -> dict[str, Any]:
     return {name: values[1] for name, values in differences([TrainConfig.from_preset(preset), config]).items()}
 
 
+def problems(values: Mapping[str, Any]) -> dict[str, str]:
+    """A sentence in its label's words for each field that holds what cannot be."""
+    wrong = {info: info.problem(values[info.name]) for info in field_infos()}
+    if values["model"] == BOTH:
+        wrong = {info: problem for info, problem in wrong.items() if info.name != "model"}
+    return {info.name: f"{info.label} {problem}" for info, problem in wrong.items() if problem}
+
+
+def config_of(values: Mapping[str, Any]) -> TrainConfig:
+    """The configuration of the form, or of its first model where it asks for both. Raises UsageError."""
+    model = MODELS[0] if values["model"] == BOTH else values["model"]
+    return TrainConfig.parse({**values, "model": model})
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a filled form asks for: the configurations by the names of their runs, and the command that does the same."""

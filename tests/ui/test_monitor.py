@@ -7,6 +7,7 @@ import pytest
 
 from skin import jobs
 from skin.config import TrainConfig
+from skin.data import datasets
 from skin.run import Epoch, Run, State
 from skin.ui import monitor
 from skin.workspace import Workspace
@@ -23,6 +24,10 @@ def a_run(workspace: Workspace, state: State, name: str = "mine") -> Run:
 
 def epoch(number: int, val_loss: float = 1.0) -> Epoch:
     return Epoch(1, number, 1.0, 0.5, val_loss, 0.625, 0.5, 1e-3, 1.0, 100.0)
+
+
+def demo_folder(workspace: Workspace) -> Path:
+    return datasets.load("demo", workspace).images[0].path.parent.parent
 
 
 def card(workspace: Workspace, chosen: str = "", show_details: bool = True) -> str:
@@ -71,6 +76,24 @@ def test_a_crash_shows_its_last_lines_and_the_way_on(workspace: Workspace) -> No
     assert text.count("first") < monitor.CRASH_LINES
     assert "Resume" in text
     assert "No space left" not in card(workspace, show_details=False)
+
+
+def test_a_failure_is_said_once_and_resumed_only_where_that_can_work(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    sentence = f"{folder} holds no HAM10000_metadata.csv: give the folder that does."
+    run = Run.create(workspace, "mine", TrainConfig.from_preset("demo", dataset=str(folder)))
+    run.update_status(state=State.FAILED, message=sentence)
+    run.log_path.write_text(f"Loading.\n20:15:12 Failed: {sentence}\n")
+
+    assert card(workspace).count("holds no HAM10000_metadata.csv") == 1
+    assert "Resume" not in card(workspace)
+    assert not monitor.look(workspace, "mine").can_resume
+    assert str(folder) not in card(workspace, show_details=False)
+
+    shutil.copytree(demo_folder(workspace), folder, dirs_exist_ok=True)
+    assert monitor.look(workspace, "mine").can_resume
+    assert "Resume starts it again." in card(workspace)
 
 
 def test_a_killed_process_is_noticed_though_no_file_changed(workspace: Workspace) -> None:

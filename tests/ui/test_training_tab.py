@@ -1,4 +1,6 @@
 import dataclasses
+import html
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,17 +12,23 @@ import pytest
 
 from skin import jobs
 from skin.config import PRESETS, TrainConfig, field_infos
+from skin.data.datasets import Dataset
 from skin.errors import UserError
 from skin.run import Epoch, Run, State
-from skin.ui import monitor, shell
+from skin.ui import monitor, shell, sources
+from skin.ui import training_form as tab_form
 from skin.ui import training_tab as tab
-from skin.workspace import Workspace
+from skin.workspace import PROJECT, Workspace
 
 DEMO = TrainConfig.from_preset("demo")
 
 
 def values(config: TrainConfig = DEMO, **changes: Any) -> list[Any]:
     return list({**dataclasses.asdict(config), **changes}.values())
+
+
+def check(workspace: Workspace, filled: list[Any], marked: tuple[str, ...] = ()) -> list[Any]:
+    return tab_form.check(workspace, marked, "demo", "", *filled)
 
 
 def claimed(workspace: Workspace, state: State, name: str = "mine") -> Run:
@@ -31,53 +39,93 @@ def claimed(workspace: Workspace, state: State, name: str = "mine") -> Run:
 
 
 def test_a_good_form_can_be_started_and_says_how_long_it_takes(workspace: Workspace) -> None:
-    start, verdict, command = tab.check(workspace, "demo", "", *values())
+    start, verdict, command, wrong, *beside = check(workspace, values())
 
     assert start.interactive
     assert "About" in verdict
+    assert wrong == ()
+    assert all(update == gr.skip() for update in beside)
     assert command.startswith("python -m skin train --dataset demo --preset demo --model image --name demo-image")
     assert command.endswith(f"--home {workspace.home}")
 
 
-def test_the_estimate_counts_the_rows_of_a_folder(workspace: Workspace, tmp_path: Path) -> None:
-    rows = tmp_path / "HAM10000_metadata.csv"
-    verdicts = []
-    for n_rows in (400, 40_000):
-        rows.write_text("row\n" * n_rows)
-        verdicts.append(tab.check(workspace, "demo", "", *values(dataset=str(tmp_path)))[1])
+def test_the_estimate_counts_the_images_of_a_folder(demo: Dataset, tmp_path: Path) -> None:
+    folder = demo.images[0].path.parent.parent
+    whole = sources.n_images(TrainConfig.from_preset("demo", dataset=str(folder)))
 
-    assert "min" not in verdicts[0]
-    assert "min" in verdicts[1]
+    half = tmp_path / "half"
+    shutil.copytree(folder, half)
+    table = half / "HAM10000_metadata.csv"
+    rows = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(rows[: len(rows) // 2]))
+
+    assert whole == len(demo.images)
+    assert sources.n_images(TrainConfig.from_preset("demo", dataset=str(half))) == len(rows) // 2 - 1
+    table.write_text("".join(rows))
+    assert sources.n_images(TrainConfig.from_preset("demo", dataset=str(half))) == whole
 
 
 @pytest.mark.parametrize(
-    ("changes", "problem"),
+    ("field", "value", "problem"),
     [
-        ({"image_size": 9999}, "image_size must be at most 512"),
-        ({"seed": None}, "seed must be a whole number"),
-        ({"backbone": "vgg"}, "Unknown backbone"),
-        ({"dataset": "/no/such/folder"}, "no data set or folder"),
-        ({"dataset": "~nobody/at/all"}, "no data set or folder"),
-        ({"dataset": "x" * 5000}, "no data set or folder"),
-        ({"dataset": "folder"}, "no data set or folder"),
-        ({"stage1_epochs": 0, "stage2_epochs": 0}, "Nothing to train"),
+        ("image_size", 9999, "Image size must be at most 512, not 9999."),
+        ("seed", None, "Seed must be a whole number"),
+        ("stage1_learning_rate", 7, "Stage 1 learning rate must be at most 1"),
+        ("views", 3, "Test-time views must be one of 1, 8"),
+        ("backbone", "vgg", "Unknown backbone"),
+        ("weights", "/no/such/file", "There is no weights file"),
+        ("dataset", "/no/such/folder", "neither a data set nor a folder"),
+        ("dataset", "~nobody/at/all", "neither a data set nor a folder"),
+        ("dataset", "x" * 5000, "neither a data set nor a folder"),
+        ("dataset", "folder", "neither a data set nor a folder"),
+        ("dataset", str(PROJECT), "holds no HAM10000_metadata.csv"),
     ],
 )
-def test_a_bad_form_cannot_be_started_and_says_why(workspace: Workspace, changes: dict[str, Any], problem: str) -> None:
-    start, verdict, command = tab.check(workspace, "demo", "", *values(**changes))
+def test_what_is_wrong_stands_beside_its_field(workspace: Workspace, field: str, value: Any, problem: str) -> None:
+    start, verdict, command, wrong, *beside = check(workspace, values(**{field: value}))
 
-    assert not start.interactive
-    assert problem in verdict
-    assert command == ""
+    assert (start.interactive, command, wrong) == (False, "", (field,))
+    assert tab_form.FIELDS[field].label in verdict
+    changed = {name: update for name, update in zip(tab_form.FIELDS, beside, strict=True) if update != gr.skip()}
+    assert list(changed) == [field]
+    assert problem in html.unescape(changed[field]["info"])
+    assert changed[field]["elem_classes"] == ["wrong"]
+
+    _, _, _, wrong, *beside = check(workspace, values(), marked=(field,))
+    update = dict(zip(tab_form.FIELDS, beside, strict=True))[field]
+    assert (wrong, update["info"], update["elem_classes"]) == ((), tab_form.FIELDS[field].help, [])
+
+
+def test_a_value_is_no_markup_beside_its_field(workspace: Workspace) -> None:
+    *_, wrong, dataset = check(workspace, values(dataset="<img src=x>"))[:5]
+
+    assert wrong == ("dataset",)
+    assert "<img" not in dataset["info"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_size": 9999},
+        {"dataset": str(PROJECT)},
+        {"stage1_epochs": 0, "stage2_epochs": 0},
+        {"stage1_epochs": "0", "stage2_epochs": "0"},
+    ],
+)
+def test_a_bad_form_starts_nothing(workspace: Workspace, changes: dict[str, Any]) -> None:
+    start, verdict, command, *_ = check(workspace, values(**changes))
+
+    assert (start.interactive, command) == (False, "")
+    assert 'role="alert"' in verdict
     with pytest.raises(UserError):
-        tab.start(workspace, "demo", "", *values(**changes))
+        tab_form.start(workspace, "demo", "", *values(**changes))
     assert not workspace.runs.exists()
 
 
 def test_starting_both_models_queues_two_runs(workspace: Workspace) -> None:
     claimed(workspace, State.TRAINING, "busy")
 
-    assert tab.start(workspace, "demo", "pair", *values(model="both")) == ("", monitor.FOLLOW)
+    assert tab_form.start(workspace, "demo", "pair", *values(model="both")) == ("", monitor.FOLLOW)
 
     waiting = [run for run, _ in jobs.living_runs(workspace)][1:]
     try:
@@ -89,7 +137,7 @@ def test_starting_both_models_queues_two_runs(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_fills_every_widget_in_order(preset: str) -> None:
-    filled = tab.fill(preset)
+    filled = tab_form.fill(preset)
 
     expected = dataclasses.asdict(TrainConfig.from_preset(preset))
     for info, value in zip(field_infos(), filled, strict=True):
@@ -237,7 +285,7 @@ def handler(function: Any) -> Any:
 def test_where_one_only_looks_nothing_that_changes_a_run_can_be_called(workspace: Workspace, read_only: bool) -> None:
     served = {handler(function.fn) for function in shell.build(workspace, read_only).fns.values()}
 
-    changes = {tab.start, tab.stop, tab.resume, tab.rename_run, tab.delete_run, tab.load_settings, tab.check}
+    changes = {tab_form.start, tab.stop, tab.resume, tab.rename_run, tab.delete_run, tab.load_settings, tab_form.check}
     assert served & changes == (set() if read_only else changes)
     assert tab.refresh in served
 
