@@ -26,10 +26,11 @@ from skin.files import write_atomically
 from skin.lesion import CODES
 from skin.metrics import METRICS, Estimate
 from skin.models.backbones import find_backbone
+from skin.origin import Origin
 from skin.patient import Patient
 from skin.predict import RISK_RULE, Predictor, default_run
 from skin.progress import console
-from skin.report import SUBGROUP_METRICS, Report, choose_thresholds, load_predictions, load_report
+from skin.report import SUBGROUP_METRICS, Evaluation, Report, choose_thresholds, load_predictions, load_report
 from skin.report import evaluate as evaluate_predictions
 from skin.run import Run, State
 from skin.workspace import Workspace
@@ -91,6 +92,7 @@ def _data_facts(dataset: datasets.Dataset, seed: int) -> dict[str, Any]:
     frame = dataset.frame()
     return {
         "dataset": dataset.title,
+        "fingerprint": dataset.fingerprint,
         "synthetic": dataset.synthetic,
         "images": len(frame),
         "lesions": int(frame["lesion_id"].nunique()),
@@ -262,7 +264,7 @@ def evaluate(
         load_report(found.report_path)[part] if dataset is None else _evaluate_anew(found, dataset, part, workspace)
     )
     if as_json:
-        _print_json({"run": found.name, "part": part, **report.to_dict()})
+        _print_json(Origin.of_run(found, part).to_dict(report))
     else:
         _show_report(f"{found.name}, {part}", report)
         if groups:
@@ -283,7 +285,8 @@ def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Repo
         )
     predictions = Predictor(run).predict_dataset(dataset, rows, workspace, console)
     thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
-    return evaluate_predictions(predictions, thresholds, group(dataset.images))
+    report = evaluate_predictions(predictions, thresholds, group(dataset.images))
+    return dataclasses.replace(report, evaluation=Evaluation.now(dataset))
 
 
 def _show_report(title: str, report: Report) -> None:

@@ -1,5 +1,7 @@
 """Predictions as a table that people exchange: written as CSV, and read from a CSV that was made elsewhere."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -29,13 +31,18 @@ _CODE_OF = {
 }
 
 
-def to_csv(predictions: Predictions) -> str:
-    """A row an image: ids, truth, prediction and the seven probabilities; `from_csv` reads it again."""
+def to_csv(predictions: Predictions, facts: Mapping[str, object] | None = None) -> str:
+    """A row an image: ids, truth, prediction and the seven probabilities; `from_csv` reads it again.
+
+    Facts of all the images are further columns, so that any reader of tables copes; one that is None stays empty.
+    """
     table = pd.DataFrame(predictions.probabilities, columns=list(CODES))
     table.insert(0, "image_id", predictions.image_ids)
     table.insert(1, "lesion_id", predictions.lesion_ids)
     table.insert(2, "truth", [CODES[k] for k in predictions.truth])
     table.insert(3, "predicted", [CODES[k] for k in predictions.predicted])
+    for name, value in (facts or {}).items():
+        table[name] = "" if value is None else str(value)  # as text, because a learning rate has more digits
     text: str = table.to_csv(index=False, float_format="%.6f")
     return text
 

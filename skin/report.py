@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -12,7 +13,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skin import metrics
+from skin import __version__, metrics
+from skin.data.datasets import Dataset
 from skin.data.groups import Groups
 from skin.errors import UserError
 from skin.files import read_arrays, read_json, write_atomically
@@ -234,6 +236,23 @@ class Subgroup:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """What was evaluated, by which version of this package, and when (ISO 8601, UTC); None where that is unknown."""
+
+    dataset: str | None = None
+    dataset_fingerprint: str | None = None
+    version: str | None = None
+    date: str | None = None
+
+    @classmethod
+    def now(cls, dataset: Dataset | None = None) -> Self:
+        """An evaluation that takes place now, on a data set where one is known."""
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        title, fingerprint = (dataset.title, dataset.fingerprint) if dataset else (None, None)
+        return cls(title, fingerprint, __version__, date)
+
+
+@dataclass(frozen=True)
 class Report:
     """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
 
@@ -250,6 +269,7 @@ class Report:
     challenging: str
     operating_point: OperatingPoint | None = None
     subgroups: dict[str, dict[str, Subgroup]] = dataclasses.field(default_factory=dict)
+    evaluation: Evaluation = Evaluation()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined."""
@@ -273,6 +293,7 @@ class Report:
                 grouping: {name: _read_subgroup(group) for name, group in groups.items()}
                 for grouping, groups in values.get("subgroups", {}).items()
             },
+            evaluation=Evaluation(**values.get("evaluation", {})),
         )
 
 

@@ -45,7 +45,7 @@ from skin.models.features import frozen_features
 from skin.models.monitor import Monitor
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.progress import Progress, silent
-from skin.report import Predictions, evaluate_parts, save_predictions, save_report
+from skin.report import Evaluation, Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
 from skin.workspace import Workspace
 
@@ -352,7 +352,12 @@ def _finish(fit: Fit) -> None:
         for part in rows
     }
     save_predictions(run.predictions_path, predictions)
-    save_report(run.report_path, evaluate_parts(predictions, group(material.dataset.images)))
+    reports = evaluate_parts(predictions, group(material.dataset.images))
+    evaluation = Evaluation.now(material.dataset)
+    save_report(
+        run.report_path,
+        {part: dataclasses.replace(report, evaluation=evaluation) for part, report in reports.items()},
+    )
 
 
 def _inference_network(fit: Fit) -> onnx.Network:

@@ -73,6 +73,9 @@ def test_data_of_ham10000_is_what_is_published(workspace: Workspace) -> None:
 
 def test_evaluate_gives_every_headline_with_its_interval(shared_workspace: Workspace, trained_run: Run) -> None:
     report = facts(shared_workspace, "evaluate", trained_run.name)
+    assert (report["run"], report["split"], report["dataset"]) == (trained_run.name, "by-lesion", "Demo (synthetic)")
+    assert report["settings"]["image_size"] == trained_run.config.image_size
+    assert report["dataset_fingerprint"] == facts(shared_workspace, "data", "demo")["fingerprint"]
     for metric in METRICS:
         assert set(report[metric]) == ESTIMATE
     assert set(report["per_class"]) == set(CODES)

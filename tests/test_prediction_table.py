@@ -1,9 +1,14 @@
 """Predictions written as a table, and read from one that was made elsewhere."""
 
+import dataclasses
+import io
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from skin import prediction_table
+from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.lesion import CODES
 from skin.report import Predictions
@@ -22,6 +27,22 @@ def test_a_table_is_read_as_it_was_written() -> None:
     assert read.lesion_ids == written.lesion_ids
     assert (read.truth == written.truth).all()
     assert read.probabilities == pytest.approx(written.probabilities, abs=1e-5)
+
+
+def test_facts_are_columns_that_any_reader_of_tables_understands() -> None:
+    written = Predictions(("a", "b"), ("a", "b"), np.array([0, 1]), np.eye(7, dtype=np.float32)[[0, 2]])
+    rate, config = 1e-7, TrainConfig(stage1_learning_rate=1e-7)
+    facts = {"run": "mine", "malignant_threshold": 0.123456789, "version": None, **dataclasses.asdict(config)}
+    text = prediction_table.to_csv(written, facts)
+    table = pd.read_csv(io.StringIO(text))
+    assert table["run"].tolist() == ["mine", "mine"]
+    assert table["malignant_threshold"].tolist() == [0.123456789] * 2
+    assert table["stage1_learning_rate"].tolist() == [rate] * 2
+    assert table["version"].isna().all()
+    read = prediction_table.from_csv(text.encode())
+    assert read.image_ids == written.image_ids
+    assert (read.truth == written.truth).all()
+    assert (read.probabilities == written.probabilities).all()
 
 
 def test_labels_alone_are_enough() -> None:

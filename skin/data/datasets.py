@@ -1,5 +1,6 @@
 """The data sets: a table of sources, and the record that each of them reads."""
 
+import hashlib
 import os
 import shutil
 from collections import defaultdict
@@ -39,6 +40,15 @@ class Dataset:
     def key(self) -> str:
         """16 hex digits that change with the image files, for naming what is computed from them."""
         return ham10000.fingerprint(self.images)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with any image's id, lesion or diagnosis, wherever the files lie.
+
+        The first of the SHA-256 of the three, tab-separated, a line an image, the lines sorted.
+        """
+        lines = sorted(f"{image.image_id}\t{image.lesion_id}\t{image.diagnosis}\n" for image in self.images)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
     def frame(self) -> pd.DataFrame:
         """A row an image; age in years, NaN where unknown."""

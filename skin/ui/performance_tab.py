@@ -1,5 +1,6 @@
 """The Performance tab: what one model's predictions are worth."""
 
+import dataclasses
 from collections.abc import Iterable
 from functools import partial
 from html import escape
@@ -15,7 +16,7 @@ from skin import prediction_table
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.plots.training import history_figure
-from skin.report import evaluate
+from skin.report import Evaluation, evaluate
 from skin.ui import report_html
 from skin.ui.page import Page, spoken
 from skin.ui.pictures import GALLERY, pictures
@@ -83,7 +84,8 @@ def judge(upload: str) -> tuple[Subject, None]:
         predictions = prediction_table.from_csv(path.read_bytes())
     finally:
         path.unlink()
-    return Subject(path.name, predictions, evaluate(predictions)), None
+    report = dataclasses.replace(evaluate(predictions), evaluation=Evaluation.now())
+    return Subject(path.name, predictions, report), None
 
 
 def show_headline(subject: Subject) -> str:
@@ -145,6 +147,13 @@ def show_groups(subject: Subject) -> tuple[Any, str]:
     return gr.Accordion(visible=True), report_html.group_tables(subject.report)
 
 
+def show_origin(subject: Subject) -> str:
+    """Where the figures come from, and the settings of the run."""
+    return report_html.origin_table(subject.origin.facts(subject.report)) + (
+        f"<h3>Settings</h3>{settings}" if (settings := report_html.settings_table(subject.origin.settings)) else ""
+    )
+
+
 def show_curves(subject: Subject) -> list[Any]:
     """The figures that need probabilities, and whether there are any."""
     if subject.predictions.are_labels:
@@ -180,7 +189,7 @@ def build(page: Page) -> None:
     with gr.Column(visible=False) as content:
         _build_headline(view)
         _build_confusion(view, page.shelf)
-        for section in (_build_classes, _build_groups, _build_curves, _build_training):
+        for section in (_build_classes, _build_groups, _build_curves, _build_training, _build_origin):
             section(view)
     choosing = {
         "fn": partial(choose, page.workspace),
@@ -253,6 +262,11 @@ def _build_training(view: View) -> None:
         words = gr.HTML(elem_classes="report")
         history = gr.Plot(label="Loss and accuracy by epoch", show_label=False)
     view.follow(show_training, [training, words, history])
+
+
+def _build_origin(view: View) -> None:
+    with gr.Accordion("Where these figures come from", open=False):
+        view.follow(show_origin, [gr.HTML(elem_classes="report")])
 
 
 def _plots(labels: Iterable[str]) -> list[gr.Plot]:

@@ -9,8 +9,18 @@ import plotly.graph_objects as go
 from skin import prediction_table
 from skin.plots import report as plots
 from skin.plots.training import history_figure
+from skin.report import Report
 from skin.run import Epoch, best_epoch
-from skin.ui.report_html import class_table, confusion_table, document, group_tables, headline_tiles, picture_list
+from skin.ui.report_html import (
+    class_table,
+    confusion_table,
+    document,
+    group_tables,
+    headline_tiles,
+    origin_table,
+    picture_list,
+    settings_table,
+)
 from skin.ui.subject import Subject
 
 N_MISTAKES = 12
@@ -55,7 +65,8 @@ def _as_html(subject: Subject) -> str:
     mistakes = subject.captions(subject.mistakes()[:N_MISTAKES])
     sections = {
         "Headline figures": headline_tiles(report),
-        "Confusion matrix": confusion_table(report, caption="Rows: truth. Columns: prediction."),
+        "Where these figures come from": origin_table(subject.origin.facts(report)),
+        "Confusion matrix": _matrices(report),
         "Each diagnosis": class_table(report),
         "Most confident mistakes": picture_list(mistakes),
     }
@@ -67,12 +78,30 @@ def _as_html(subject: Subject) -> str:
     if subject.history:
         sections["Training"] = stage_words(subject.history)
         figures.append(history_figure(subject.history))
+    if settings := settings_table(subject.origin.settings):
+        sections["Settings of the run"] = settings
     return document(subject.title, sections, figures)
+
+
+def _matrices(report: Report) -> str:
+    """The confusion matrix in images, and in shares of the row."""
+    images = confusion_table(report, caption="Images. Rows: the true diagnosis. Columns: the most probable one.")
+    shares = confusion_table(report, shares=True, caption="The same in % of the images of the true diagnosis.")
+    return f'<div class="matrices">{images}{shares}</div>'
+
+
+def _as_json(subject: Subject) -> str:
+    return json.dumps(subject.origin.to_dict(subject.report), indent=1, allow_nan=False)
+
+
+def _as_csv(subject: Subject) -> str:
+    origin = subject.origin
+    return prediction_table.to_csv(subject.predictions, origin.settings | origin.facts(subject.report))
 
 
 DOWNLOADS: Mapping[str, tuple[str, Callable[[Subject], str]]] = {
     "Report (HTML)": ("html", _as_html),
-    "Report (JSON)": ("json", lambda subject: json.dumps(subject.report.to_dict(), indent=1, allow_nan=False)),
-    "Predictions (CSV)": ("csv", lambda subject: prediction_table.to_csv(subject.predictions)),
+    "Report (JSON)": ("json", _as_json),
+    "Predictions (CSV)": ("csv", _as_csv),
 }
 """What can be downloaded: its file suffix, and how it is made."""

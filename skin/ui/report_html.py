@@ -6,8 +6,10 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from skin.config import field_infos
 from skin.lesion import CODES, TAXONOMY
 from skin.metrics import METRICS, Estimate
+from skin.origin import FACTS
 from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
 from skin.report import MIN_LESIONS, SUBGROUP_METRICS, CalledLow, ClassReport, OperatingPoint, Report, Subgroup
 from skin.workspace import PROJECT
@@ -17,15 +19,31 @@ NOTICE = "For research and education only, not for diagnosis."
 STYLE_SHEET = PROJECT / "assets" / "report.css"
 
 PAGE_STYLE = """
-:root { color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { body { background: #0f1420; color: #e5e7eb; } }
+:root { color-scheme: light dark; --body-text-color-subdued: #566072; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --body-text-color-subdued: #a7adb8; }
+  body { background: #0f1420; color: #e5e7eb; }
+}
 body { font: 15px/1.5 FONTS; max-width: 70rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; }
 section { margin-top: 2rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); gap: 1rem; }
-.figures > div { min-width: 0; }
-.js-plotly-plot :is(.xtick, .ytick, .x2tick, .y2tick, .infolayer) text { fill: currentcolor !important; }
+.figures > div { min-width: 0; max-width: 680px; }
+.js-plotly-plot :is([class$="tick"], .legend, .infolayer, .bars) text { fill: currentcolor !important; }
+@page { size: A4; margin: 15mm 12mm; }
+@media print {
+  :root { color-scheme: light; --body-text-color-subdued: #333; }
+  body { max-width: none; padding: 0; background: white; color: black; font-size: 10pt; }
+  h2, thead, caption { break-after: avoid; }
+  tr, li, .figures > div, .tiles, .matrix, .classes, .pairs { break-inside: avoid; }
+  .tiles { padding-right: 1px; }
+  .figures { display: block; }
+  .report .scroll { overflow: visible; }
+  .cell, .swatch { print-color-adjust: exact; }
+  .modebar { display: none; }
+}
 """.replace("FONTS", FONTS)
+"""A figure is never wider than a sheet of A4 between its margins (703 px), for a print draws it as wide as the screen."""
 
 
 def headline_tiles(report: Report) -> str:
@@ -93,13 +111,13 @@ def confusion_table(report: Report, shares: bool = False, caption: str = "", cli
 
 
 def _plain_cell(truth: int, predicted: int, text: str, share: float) -> str:  # noqa: ARG001 (stands in for _button)
-    return f'<span class="cell{_ink(share)}" style="--shade: {share:.2f}">{text}</span>'
+    return f'<span class="cell{_paled(share)}" style="--shade: {share:.2f}">{text}</span>'
 
 
 def _button(truth: int, predicted: int, text: str, share: float) -> str:
     label = escape(f"{cell_name(truth, predicted)}: {text}")
     return (
-        f'<button type="button" class="cell{_ink(share)}" style="--shade: {share:.2f}" data-truth="{truth}" '
+        f'<button type="button" class="cell{_paled(share)}" style="--shade: {share:.2f}" data-truth="{truth}" '
         f'data-predicted="{predicted}" aria-label="{label}" title="{label}" aria-pressed="false">{text}</button>'
     )
 
@@ -110,8 +128,8 @@ def cell_name(truth: int, predicted: int) -> str:
     return f"{TAXONOMY[truth].name} {verdict}"
 
 
-def _ink(share: float) -> str:
-    return " deep" if share > 0.55 else "" if share else " none"
+def _paled(share: float) -> str:
+    return "" if share else " none"
 
 
 def class_table(report: Report) -> str:
@@ -182,17 +200,35 @@ def _percent(share: float) -> str:
     return f"{share:.1%}" if np.isfinite(share) else "none"
 
 
-def rows_table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> str:
-    """A table of texts and numbers."""
+def rows_table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "", kind: str = "rows") -> str:
+    """A table of texts and numbers; those of the kind "rows pairs" stand in columns where there is room."""
     head_cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(
         f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
     return (
-        f'<div class="scroll rows" tabindex="0"><table><caption>{escape(caption)}</caption><thead><tr>{head_cells}</tr></thead>'
+        f'<div class="scroll {kind}" tabindex="0"><table><caption>{escape(caption)}</caption><thead><tr>{head_cells}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def origin_table(facts: Mapping[str, object]) -> str:
+    """Where the figures come from, a row each of FACTS."""
+    return rows_table(
+        ["Fact", "Value"], [[label, _told(facts[name])] for name, label in FACTS.items()], "", "rows pairs"
+    )
+
+
+def _told(fact: object) -> str:
+    return "unknown" if fact is None else f"{fact:.4f}" if isinstance(fact, float) else str(fact)
+
+
+def settings_table(settings: Mapping[str, object]) -> str:
+    """Every setting of a run as the form names it, in columns where there is room; "" where none is known."""
+    labels = {info.name: info.label for info in field_infos()}
+    rows = [[labels[name], value] for name, value in settings.items()]
+    return rows_table(["Setting", "Value"], rows, "", "rows pairs") if rows else ""
 
 
 def picture_list(captions: Mapping[str, str]) -> str:

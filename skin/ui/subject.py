@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skin.errors import UserError
 from skin.lesion import CODES
+from skin.origin import UNKNOWN, Origin
 from skin.report import Predictions, Report, load_predictions, load_report
 from skin.run import Epoch, Run, list_runs
 from skin.workspace import Workspace
@@ -16,16 +17,18 @@ from skin.workspace import Workspace
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Predictions of one part, their report, and what is known of the run that made them.
-
-    A `dataset` of "" is one that nobody named.
-    """
+    """Predictions of one part, their report, and what is known of the run that made them."""
 
     title: str
     predictions: Predictions
     report: Report
     history: tuple[Epoch, ...] = ()
-    dataset: str = ""
+    origin: Origin = UNKNOWN
+
+    @property
+    def dataset(self) -> str:
+        """What `datasets.load` takes to read the run's images, "" where nobody named it."""
+        return self.origin.config.dataset if self.origin.config else ""
 
     def mistakes(self) -> NDArray[np.int64]:
         """Rows of the images that were taken for something else, the surest first."""
@@ -91,4 +94,4 @@ def subject_of(run: Run, part: str) -> Subject:
     if part not in reports or part not in predictions:
         raise UserError(f"{run.name} has no report of its {part} part: evaluate the run again.")
     title, history = f"{run.name}, {part} part", tuple(run.history())
-    return Subject(title, predictions[part], reports[part], history, run.config.dataset)
+    return Subject(title, predictions[part], reports[part], history, Origin(run.name, part, run.config))

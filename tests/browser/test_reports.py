@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from served_app import App
 
 from skin.report import load_report
+from skin.ui.report_file import DOWNLOADS
+from skin.ui.subject import Key, load_subject
 
 Visit = Callable[[str], Page]
 
@@ -94,3 +96,32 @@ def test_a_run_whose_name_is_markup_is_shown_and_does_nothing(visit: Visit, app:
     page.get_by_label("Runs").click()
     assert page.evaluate("window.attacked") is None
     shutil.rmtree(attack)
+
+
+PAPER = {"width": 703, "height": 1009}
+"""Pixels of a sheet of A4 between the margins that the style sheet gives it."""
+
+
+def test_a_report_fits_the_paper_with_no_figure_split_and_no_digit_pale(page: Page, app: App, tmp_path: Path) -> None:
+    subject = load_subject(app.workspace, Key.of_run(app.workspace, "trained", "test"))
+    path = tmp_path / "report.html"
+    path.write_text(DOWNLOADS["Report (HTML)"][1](subject))
+    page.set_viewport_size({"width": 900, "height": 900})  # as wide as a figure gets, before it is printed
+    page.goto(path.as_uri())
+    expect(page.locator(".figures > div .main-svg").last).to_be_attached()
+    page.emulate_media(media="print", color_scheme="dark")
+    figures = page.locator(".figures > div").all()
+    assert len(figures) == 6
+    for figure in figures:
+        box = figure.bounding_box()
+        assert box["width"] <= PAPER["width"]
+        assert box["height"] <= PAPER["height"]
+        assert figure.evaluate("element => getComputedStyle(element).breakInside") == "avoid"
+    for cell in page.locator(".cell").all():
+        ink, kept = cell.evaluate(
+            "element => [getComputedStyle(element).color, getComputedStyle(element).printColorAdjust]"
+        )
+        assert max(map(int, re.findall(r"\d+", ink))) < 64, "a pale digit"
+        assert kept == "exact", "a printer would leave the shade out"
+    page.set_viewport_size(PAPER)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER["width"]

@@ -10,6 +10,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
+import skin
+from skin.config import field_infos
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.metrics import METRICS
@@ -214,6 +216,7 @@ def test_no_text_of_a_foreign_run_becomes_part_of_the_page(workspace: Workspace,
         tab.show_classes(hostile)[0],
         tab.show_groups(hostile)[1],
         tab.show_training(hostile)[1],
+        tab.show_origin(hostile),
     ]
     page = Tags("".join(drawn))
     assert not {"script", "img"} & set(page.tags)
@@ -242,6 +245,37 @@ def test_every_download_is_written(kind: str, which: str, request: pytest.Fixtur
         assert [row["image_id"] for row in csv.DictReader(content.splitlines())] == list(subject.predictions.image_ids)
     else:
         assert all(metric.label in content for metric in METRICS.values())
+
+
+def test_every_download_tells_where_its_figures_come_from(subject: Subject) -> None:
+    facts = subject.origin.facts(subject.report)
+    assert (facts["run"], facts["part"], facts["split"], facts["seed"]) == ("mine", "test", "by-lesion", 42)
+    html, text, table = (Path(tab.make_file(kind, subject)).read_text() for kind in DOWNLOADS)
+    assert f">{facts['malignant_threshold']:.4f}<" in html
+    assert all(f">{info.label}</th>" in html for info in field_infos())
+    values = json.loads(text)
+    assert {name: values[name] for name in facts} == facts
+    assert values["settings"] == subject.origin.settings
+    row = next(csv.DictReader(table.splitlines()))
+    told = {name: "" if value is None else str(value) for name, value in (subject.origin.settings | facts).items()}
+    assert {name: row[name] for name in told} == told
+
+
+def test_what_is_not_known_of_an_upload_is_said(labels: Subject) -> None:
+    html, text, table = (Path(tab.make_file(kind, labels)).read_text() for kind in DOWNLOADS)
+    assert html.count(">unknown<") == 7
+    assert html.count(f">{skin.__version__}<") == 1
+    assert "Settings of the run" not in html
+    assert (json.loads(text)["run"], json.loads(text)["settings"]) == (None, {})
+    assert next(csv.DictReader(table.splitlines()))["run"] == ""
+    assert tab.show_origin(labels).count(">unknown<") == 7
+
+
+def test_the_file_shows_the_matrix_in_images_and_in_shares(subject: Subject) -> None:
+    html = Path(tab.make_file("Report (HTML)", subject)).read_text()
+    nv = CODES.index("nv")
+    assert f">{subject.report.confusion[nv][nv]}</span>" in html
+    assert f">{subject.report.per_class['nv'].recall:.0%}</span>" in html
 
 
 def test_what_is_downloaded_can_be_uploaded_again(subject: Subject, workspace: Workspace) -> None:
