@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from skin.compare import Comparison
-from skin.config import TrainConfig
+from skin.origin import FACTS
 from skin.plots import comparison as plots
 from skin.ui import comparison_html as pieces
 from skin.ui.compared import PART, Compared
-from skin.ui.comparison_html import shortened
 from skin.ui.report_html import document
+from skin.ui.subject import Subject
 
 COLUMNS = ["baseline", "run", "diagnosis", "measure", "difference", "low", "high", "p"]
-"""Of the table of differences; without a diagnosis a row is of all images, and only a diagnosis has a p-value."""
+"""Of the table of differences; without a diagnosis a row is of all images, and only a diagnosis has a p-value.
+
+Further columns tell where the figures of both runs come from: each of FACTS, after "baseline_" and "run_"."""
 
 
 def title(compared: Compared) -> str:
@@ -31,6 +33,7 @@ def _as_html(compared: Compared) -> str:
         sections["Differences on each diagnosis"] = "".join(map(pieces.class_difference_table, different))
     sections |= {
         "F1 of each diagnosis": pieces.f1_table(subjects),
+        "Where these figures come from": pieces.origin_table(subjects),
         "Settings": pieces.settings_table(compared.configs),
         "Who is taken for whom": pieces.matrices(subjects),
         "Training": pieces.history_table(compared.histories),
@@ -43,20 +46,24 @@ def _as_html(compared: Compared) -> str:
 def _as_json(compared: Compared) -> str:
     facts = {
         "part": PART,
-        "settings": {name: _settings(config) for name, config in compared.configs.items()},
+        "runs": {name: _origin(subject) for name, subject in compared.subjects.items()},
         "comparisons": [comparison.to_dict() for comparison in compared.comparisons],
     }
     return json.dumps(facts, indent=1, allow_nan=False)
 
 
-def _settings(config: TrainConfig) -> dict[str, object]:
-    hidden = ("dataset", "weights")
-    return {field: shortened(field, value) if field in hidden else value for field, value in vars(config).items()}
+def _origin(subject: Subject) -> dict[str, object]:
+    return {**subject.origin.facts(subject.report), "settings": subject.origin.settings}
 
 
 def _as_csv(compared: Compared) -> str:
     rows = [row for comparison in compared.comparisons for row in _rows(comparison)]
-    text: str = pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False, float_format="%.6f")
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    for side in ("baseline", "run"):
+        for fact in (fact for fact in FACTS if fact != "run"):
+            told = {name: subject.origin.facts(subject.report)[fact] for name, subject in compared.subjects.items()}
+            table[f"{side}_{fact}"] = table[side].map(told)
+    text: str = table.to_csv(index=False, float_format="%.6f")
     return text
 
 

@@ -10,6 +10,7 @@ from skin.compare import CLASS_MEASURES, ClassDifference, Comparison
 from skin.config import TrainConfig, differences, field_infos
 from skin.lesion import TAXONOMY
 from skin.metrics import METRICS, Estimate
+from skin.origin import FACTS
 from skin.report import MIN_LESIONS
 from skin.run import Epoch, best_epoch
 from skin.ui import report_html
@@ -101,13 +102,24 @@ def _best(history: Sequence[Epoch]) -> tuple[str, str, str]:
     return f"{best.epoch} of stage {best.stage}", f"{best.val_loss:.3f}", f"{best.val_accuracy:.1%}"
 
 
+def origin_table(subjects: Subjects) -> str:
+    """Where the figures of each run come from, a row each of FACTS."""
+    facts = [subject.origin.facts(subject.report) for subject in subjects.values()]
+    rows = [
+        [label, *("unknown" if known[name] is None else known[name] for known in facts)]
+        for name, label in FACTS.items()
+        if name != "run"
+    ]
+    return report_html.rows_table(["What", *subjects], rows)
+
+
 def settings_table(configs: Mapping[str, TrainConfig]) -> str:
     """The settings in which the runs differ, and no others."""
     labels = {info.name: info.label for info in field_infos()}
     different = differences(list(configs.values()))
     if not different:
         return "<p>All settings are the same.</p>"
-    rows = [[labels[field], *(shortened(field, value) for value in values)] for field, values in different.items()]
+    rows = [[labels[field], *(_shortened(field, value) for value in values)] for field, values in different.items()]
     words = (
         "Nothing but the model differs: the comparison is fair."
         if set(different) == {"model"}
@@ -116,7 +128,7 @@ def settings_table(configs: Mapping[str, TrainConfig]) -> str:
     return report_html.rows_table(["Setting", *configs], rows, words)
 
 
-def shortened(field: str, value: object) -> str:
+def _shortened(field: str, value: object) -> str:
     """A setting as anyone may read it: where a data set lies on this machine is nobody's business."""
     return Path(str(value)).name if field in ("dataset", "weights") else str(value)
 

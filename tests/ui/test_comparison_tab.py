@@ -16,6 +16,7 @@ import pytest
 from skin.compare import compare
 from skin.lesion import CODES
 from skin.metrics import METRICS
+from skin.origin import FACTS
 from skin.report import Predictions, load_predictions, save_predictions
 from skin.run import Run
 from skin.ui import comparison_tab as tab
@@ -229,17 +230,21 @@ def test_the_page_to_download_needs_no_network(pair: Compared, download: Any) ->
     assert escape(comparison.class_verdict) in page
     assert page.count('class="plotly-graph-div"') == 3
     assert not re.search("<(script|link|img)[^>]+(src|href)=", page)
-    assert all(f"<h2>{heading}</h2>" in page for heading in ("Settings", "Training", "Differences on each diagnosis"))
+    assert all(
+        f"<h2>{heading}</h2>" in page
+        for heading in ("Settings", "Where these figures come from", "Differences on each diagnosis")
+    )
 
 
 def test_the_json_to_download_is_what_the_command_line_prints(pair: Compared, download: Any) -> None:
     facts = json.loads(download("Comparison (JSON)"))
     assert facts["comparisons"] == [comparison.to_dict() for comparison in pair.comparisons]
     assert facts["part"] == "test"
-    assert {name: settings["model"] for name, settings in facts["settings"].items()} == {
+    assert {name: run["settings"]["model"] for name, run in facts["runs"].items()} == {
         "image": "image",
         "multimodal": "multimodal",
     }
+    assert all(set(FACTS) < set(run) for run in facts["runs"].values())
 
 
 def test_the_table_to_download_holds_every_paired_difference(pair: Compared, download: Any) -> None:
@@ -247,6 +252,8 @@ def test_the_table_to_download_holds_every_paired_difference(pair: Compared, dow
     (comparison,) = pair.comparisons
     assert len(table) == len(METRICS) + 2 * len(CODES)
     assert set(table["baseline"]) == {"image"}
+    assert set(table["run_malignant_threshold"]) == {table["run_malignant_threshold"][0]} != {None}
+    assert (table["baseline_seed"] == 42).all()
     accuracy = table[table["diagnosis"].isna() & (table["measure"] == "accuracy")].iloc[0]
     assert accuracy["difference"] == pytest.approx(comparison.difference["accuracy"].value, abs=1e-6)
     melanoma = table[(table["diagnosis"] == "mel") & (table["measure"] == "recall")].iloc[0]
