@@ -4,8 +4,8 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ _CLOCK_SECONDS = 2.0
 _ADVICE = {
     errno.ENOSPC: "free some space and try again",
     errno.EDQUOT: "free some space and try again",
+    errno.EFBIG: "free some space and try again",
     errno.EROFS: "use a folder that can be written to, with --home",
     errno.EACCES: "use a folder that can be written to, with --home",
     errno.EISDIR: "remove the folder that stands in its place",
@@ -79,6 +80,17 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def partial_path(path: Path) -> Path:
     """Beside `path`, what this process writes before it takes that name."""
     return path.with_name(f".{os.getpid()}.{path.name}")
+
+
+@contextmanager
+def refusals_said(folder: Path) -> Iterator[None]:
+    """Raises UserError where inside, in this folder if it does not say where, the disk is full or refuses."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        raise unwritten(Path(str(error.filename or folder)), error) from error
 
 
 def unwritten(path: Path, error: OSError) -> UserError:

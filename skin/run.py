@@ -7,7 +7,7 @@
 | `history.jsonl` | an Epoch a line |
 | `train.log` | what the training process printed |
 | `split.csv` | image_id, part |
-| `state.npz` | weights and optimizer after the last epoch, while the run is unfinished |
+| `state-0.npz`, `state-1.npz` | the last two checkpoints, while the run is unfinished |
 | `network.weights.h5` | the best epoch's weights (a shipped run does without) |
 | `calibration.json` | the temperature that divides the logits |
 | `model.onnx` | the network for inference |
@@ -24,7 +24,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -176,8 +176,8 @@ class Run:
         return self.folder / "split.csv"
 
     @property
-    def state_path(self) -> Path:
-        return self.folder / "state.npz"
+    def state_paths(self) -> tuple[Path, Path]:
+        return self.folder / "state-0.npz", self.folder / "state-1.npz"
 
     @property
     def weights_path(self) -> Path:
@@ -268,8 +268,11 @@ class Run:
 
     def append_history(self, epoch: Epoch) -> None:
         """Add a finished epoch; what a crash left half-written is dropped first."""
-        lines = self.history_path.read_text().split("\n")[:-1] if self.history_path.exists() else []
-        text = "".join(f"{line}\n" for line in [*lines, json.dumps(dataclasses.asdict(epoch))])
+        self.write_history([*self.history(), epoch])
+
+    def write_history(self, history: Iterable[Epoch]) -> None:
+        """Replace the history."""
+        text = "".join(f"{json.dumps(dataclasses.asdict(epoch))}\n" for epoch in history)
         write_atomically(self.history_path, text.encode())
 
     def log_tail(self, lines: int = 200) -> list[str]:
@@ -309,7 +312,7 @@ def _status(values: dict[str, Any]) -> Status:
     return status
 
 
-def best_epoch(history: list[Epoch]) -> Epoch | None:
+def best_epoch(history: Sequence[Epoch]) -> Epoch | None:
     """The epoch with the lowest validation loss, whose weights a run keeps."""
     return min(history, key=lambda epoch: epoch.val_loss, default=None)
 

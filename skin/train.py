@@ -1,8 +1,8 @@
 """Train a run in two stages: the head on the frozen backbone's features, then the whole network.
 
 `train` continues a run from wherever it is, so starting, resuming after a stop and resuming after a crash are one thing.
-After every epoch the weights, the optimizer, the best weights so far and the epoch's record go to disk in one file that
-is replaced atomically; whatever kills the process, at most the epoch in progress is lost.
+After every epoch a checkpoint goes to disk, then the epoch's line in the history; whatever kills the process, at most the
+epoch in progress is lost, and what comes of the run is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-import json
 import logging
 import os
 import signal
@@ -27,16 +26,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must stand before the impo
 
 import keras
 import numpy as np
+from keras.src.saving import saving_lib  # `save_weights` takes paths alone
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
+from skin import checkpoint
 from skin import run as runs
+from skin.checkpoint import Arrays, Checkpoint
 from skin.config import Stage, TrainConfig
 from skin.data.batches import Batches, Examples
 from skin.data.groups import group
 from skin.data.material import Material, load_material
 from skin.errors import UserError
-from skin.files import replace_file, write_atomically
+from skin.files import refusals_said, unwritten, write_atomically
 from skin.lesion import CODES
 from skin.models import onnx
 from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
@@ -63,13 +65,15 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
     Raises UserError when it cannot go on; the run then says "failed" and why, and can be resumed. On SIGTERM or
     Ctrl-C it says "stopped" and returns.
     """
-    with _logging(run), _outcome(run):
+    with _logging(run), _outcome(run), refusals_said(run.folder):
         runs.sweep(workspace)
         monitor = Monitor(run, progress)
         monitor.enter(State.PREPARING)
         material = load_material(run, workspace, monitor.progress)
-        classifier = build_classifier(run.config, workspace)
-        fit = Fit(run, material, classifier, monitor)
+        start = checkpoint.resume(run)
+        if start:
+            LOG.info("Resuming %s.", start.title)
+        fit = Fit(run, material, build_classifier(run.config, workspace), monitor, start)
         _train_head(fit, workspace)
         _train_network(fit)
         monitor.enter(State.EVALUATING)
@@ -83,7 +87,7 @@ def _outcome(run: Run) -> Iterator[None]:
     try:
         yield
         run.update_status(state=State.FINISHED, message="", eta_seconds=None)
-        run.state_path.unlink(missing_ok=True)
+        checkpoint.remove(run)
         LOG.info("Finished.")
     except (Stopped, KeyboardInterrupt):
         run.update_status(state=State.STOPPED, message="Stopped; resume it to go on.", eta_seconds=None)
@@ -106,7 +110,7 @@ def _logging(run: Run) -> Iterator[None]:
     """Sends the log to standard error and to the run's own file, once where they are the same."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if not (run.log_path.exists() and os.path.samestat(os.fstat(2), run.log_path.stat())):
-        handlers.append(logging.FileHandler(run.log_path))
+        handlers.append(_log_file(run))
     LOG.setLevel(logging.INFO)
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
@@ -120,6 +124,18 @@ def _logging(run: Run) -> Iterator[None]:
                 handler.close()
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's signature)
+        """What a full disk refuses of the log is lost, and nothing else."""
+
+
+def _log_file(run: Run) -> logging.Handler:
+    try:
+        return _LogFile(run.log_path)
+    except OSError as error:
+        raise unwritten(run.log_path, error) from error
+
+
 @dataclass(frozen=True)
 class Fit:
     """What both stages need."""
@@ -128,6 +144,7 @@ class Fit:
     material: Material
     classifier: Classifier
     monitor: Monitor
+    start: Checkpoint | None
 
     @property
     def config(self) -> TrainConfig:
@@ -213,14 +230,16 @@ def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any
         jit_compile=keras.backend.backend() == "jax",
     )
     optimizer.build(model.trainable_variables)
-    best = _restore(fit.run, stage, model) or _arrays(model.weights)
     fit.monitor.enter(State.TRAINING)
+    best = _restored(fit, stage, model) or _arrays(model.weights)
     while (number := _next_epoch(fit.run, stage)) is not None:
         record = _train_epoch(fit, stage, number, model, examples, validation)
-        if runs.best_epoch([*fit.run.history(), record]) == record:
-            best = _arrays(model.weights)
-        _checkpoint(fit.run, record, model, best)
-        fit.run.append_history(record)
+        history = (*fit.run.history(), record)
+        weights = _arrays(model.weights)
+        if runs.best_epoch(history) == record:
+            best = weights
+        checkpoint.save(fit.run, Checkpoint(history, weights, _arrays(model.optimizer.variables), best))
+        fit.run.write_history(history)
         LOG.info(_EPOCH_LINE.format(**dataclasses.asdict(record), epochs=stage.epochs))
     _assign(model.weights, best)
 
@@ -281,7 +300,7 @@ def _seed_dropout(model: keras.Model, seed: tuple[int, int, int]) -> None:
         variable.assign(state + np.uint32(index))
 
 
-def _arrays(variables: Iterable[Any]) -> list[NDArray[Any]]:
+def _arrays(variables: Iterable[Any]) -> Arrays:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
@@ -290,34 +309,15 @@ def _assign(variables: Iterable[Any], arrays: Iterable[NDArray[Any]]) -> None:
         variable.assign(array)
 
 
-def _checkpoint(run: Run, record: Epoch, model: keras.Model, best: list[NDArray[Any]]) -> None:
-    groups = {"weights": _arrays(model.weights), "optimizer": _arrays(model.optimizer.variables), "best": best}
-    arrays = {f"{group}_{i}": array for group, values in groups.items() for i, array in enumerate(values)}
-    arrays["record"] = np.array(json.dumps(dataclasses.asdict(record)))
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    write_atomically(run.state_path, content.getvalue())
-
-
-def _restore(run: Run, stage: Stage, model: keras.Model) -> list[NDArray[Any]] | None:
-    """Put the stage's last finished epoch back into the model and its optimizer; returns the best weights so far."""
-    if not run.state_path.exists():
+def _restored(fit: Fit, stage: Stage, model: keras.Model) -> Arrays | None:
+    """The best weights so far, with the stage's last epoch back in the model; None where the stage begins."""
+    start = fit.start
+    if start is None or start.history[-1].stage != stage.number:
         return None
-    with np.load(run.state_path, allow_pickle=False) as file:
-        arrays = dict(file)
-    record = Epoch(**json.loads(str(arrays["record"])))
-    if record.stage != stage.number:
-        return None
-    if record not in run.history():  # killed between the two writes of one epoch
-        run.append_history(record)
-
-    def group(name: str) -> list[NDArray[Any]]:
-        return [arrays[f"{name}_{i}"] for i in range(sum(key.startswith(f"{name}_") for key in arrays))]
-
-    _assign(model.weights, group("weights"))
-    _assign(model.optimizer.variables, group("optimizer"))
-    LOG.info("Resuming after epoch %d of stage %d.", record.epoch, record.stage)
-    return group("best")
+    _assign(model.weights, start.weights)
+    _assign(model.optimizer.variables, start.optimizer)
+    fit.run.update_status(message=f"Resumed {start.title}.")
+    return start.best
 
 
 def _adjust(fit: Fit) -> None:
@@ -331,7 +331,7 @@ def _finish(fit: Fit) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
     run, material = fit.run, fit.material
     _adjust(fit)
-    replace_file(run.weights_path, fit.classifier.network.save_weights)
+    _save_weights(fit.classifier.network, run.weights_path)
     network = _inference_network(fit)
     predict = partial(onnx.view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
     rows = {part: material.rows(part) for part in ("validation", "test")}
@@ -392,6 +392,15 @@ def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
     if half:
         onnx.halve(run.onnx_path)
     return run.onnx_path
+
+
+def _save_weights(network: keras.Model, path: Path) -> None:
+    """Write the weights as Keras does, but in memory first: on a full disk HDF5 takes the whole process down."""
+    content = io.BytesIO()
+    store = saving_lib.H5IOStore(content, mode="w")
+    saving_lib._save_state(network, store, assets_store=None, inner_path="", visited_saveables=set())
+    store.close()
+    write_atomically(path, content.getvalue())
 
 
 def _load_weights(network: keras.Model, path: Path) -> None:

@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_network
 from hypothesis import HealthCheck, settings
-from small import SMALL
+from small import SMALL, SmallDisk
 
 from skin.config import TrainConfig
 from skin.data import datasets
@@ -101,3 +102,19 @@ def send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Send:
         return {"path": str(path), "orig_name": name}
 
     return upload
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Mounts a real disk of its own, which only root can."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(size: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("a disk can be mounted by root alone")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", str(folder)], capture_output=True, check=False)

@@ -1,4 +1,7 @@
-"""A training that takes seconds."""
+"""A training that takes seconds, and a disk that is soon full."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 SMALL = {
     "image_size": 64,
@@ -8,3 +11,6 @@ SMALL = {
     "views": 1,
 }
 """Settings under which the real trainer with the real backbone takes seconds."""
+
+SmallDisk = Callable[[str], Path]
+"""Mounts a real disk of this size ("256k") and returns its folder."""

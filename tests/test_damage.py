@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,9 @@ import tiny_network
 from PIL import Image
 from typer.testing import CliRunner
 
+from skin import checkpoint, jobs
 from skin.__main__ import app
+from skin.checkpoint import Checkpoint
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS
@@ -188,7 +190,7 @@ def training_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
     settings = vars(TrainConfig.from_preset("demo")).values()
     yield lambda: training_tab.check(workspace, "demo", "", *settings)
     yield lambda: training_tab.load_settings(workspace, sight)
-    yield lambda: training_tab.stop(workspace, sight)
+    yield lambda: training_tab.stop(workspace, VICTIM)
     yield lambda: training_tab.follow(workspace, VICTIM)
     yield lambda: shell.follow_link(workspace, {"tab": "training", "run": VICTIM})
     if sight.status and sight.status.state is State.FINISHED:
@@ -237,36 +239,113 @@ def digest(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-CASES = [(name, kind) for name in FILES for kind in DAMAGES]
-COVERING = [case for index, case in enumerate(CASES) if (index + index // len(DAMAGES)) % 4 == 0]
-"""Each file in two of the ways or more, each way on two of the files or more; the rest is slow."""
+def cases(names: tuple[str, ...], every: int) -> list[Any]:
+    """Each file in each way; of them every so many-th in the gate, which meets each file and each way, the rest slow."""
+    crossed = [(name, kind) for name in names for kind in DAMAGES]
+    is_covering = [(index + index // len(DAMAGES)) % every == 0 for index in range(len(crossed))]
+    return [
+        pytest.param(*case, marks=[] if covers else pytest.mark.slow)
+        for case, covers in zip(crossed, is_covering, strict=True)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [pytest.param(*case, marks=[] if case in COVERING else pytest.mark.slow) for case in CASES]
-)
+@contextmanager
+def damaged(run: Path, name: str, kind: str, kept: Path) -> Iterator[None]:
+    """The run with one file damaged; afterwards it is as it was."""
+    shutil.copytree(run, kept)
+    damage(run / name, kind)
+    try:
+        yield
+    finally:
+        shutil.rmtree(run)
+        shutil.copytree(kept, run)
+
+
+@pytest.mark.parametrize(("name", "kind"), cases(FILES, every=4))
 def test_a_damaged_file_is_a_sentence_everywhere_and_no_other_run_is_touched(
     home: Workspace, send: Any, tmp_path: Path, name: str, kind: str
 ) -> None:
-    victim, other = home.runs / VICTIM, home.runs / OTHER
-    kept, before = tmp_path / "kept", digest(other)
+    other = home.runs / OTHER
+    before = digest(other)
     image = tmp_path / "lesion.png"
     image.write_bytes(photograph())
-    shutil.copytree(victim, kept)
-    damage(victim / name, kind)
-    try:
+    with damaged(home.runs / VICTIM, name, kind, tmp_path / "kept"):
         for words in commands(image):
             check_command(words, home)
         check_doors(predict_tab_doors(home, send))
         check_doors(training_tab_doors(home))
         check_doors(performance_tab_doors(home))
         check_doors(comparison_tab_doors(home))
-        listed = json.loads(check_command(["runs", "--json"], home))
-        assert {row["name"] for row in listed} >= {VICTIM, OTHER}
-        assert next(row for row in listed if row["name"] == OTHER)["state"] == "finished"
+        listed = {row["name"]: row["state"] for row in json.loads(check_command(["runs", "--json"], home))}
+        assert listed[OTHER] == "finished"
+        assert listed[VICTIM] == ("damaged" if name in ("config.json", "history.jsonl", "report.json") else "finished")
         assert Predictors(home).choose(OTHER, Patient())[0].run.name == OTHER
         assert load_subject(home, Key.of_run(home, OTHER, "test")).title == "other, test part"
         assert digest(other) == before
-    finally:
-        shutil.rmtree(victim)
-        shutil.copytree(kept, victim)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), cases(("config.json", "calibration.json", "model.onnx", "network.weights.h5"), every=5)
+)
+def test_export_of_a_damaged_run_is_a_sentence_and_replaces_nothing(
+    home: Workspace, tmp_path: Path, name: str, kind: str
+) -> None:
+    victim = home.runs / VICTIM
+    with damaged(victim, name, kind, tmp_path / "kept"):
+        before = {path.name: path.is_file() and path.read_bytes() for path in victim.iterdir()}
+        check_command(["export", VICTIM], home)
+        assert {path.name: path.is_file() and path.read_bytes() for path in victim.iterdir()} == before
+        if name == "model.onnx":
+            (victim / "network.weights.h5").unlink()
+            check_command(["export", VICTIM, "--half"], home)
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A run that was interrupted after two epochs, and another one."""
+    workspace = Bare(tmp_path_factory.mktemp("unfinished"))
+    Run.create(workspace, OTHER, TrainConfig())
+    run = Run.create(workspace, VICTIM, TrainConfig())
+    run.split_path.write_text("image_id,part\na,train\n")
+    run.log_path.write_text("12:00:00 Loading\n")
+    epochs = tuple(Epoch(1, number, 1.0, 0.5, 0.9, 0.6, 0.5, 1e-3, 2.0, 100.0) for number in (1, 2))
+    arrays = [np.arange(100.0)]
+    for n_epochs in (1, 2):
+        checkpoint.save(run, Checkpoint(epochs[:n_epochs], arrays, arrays, arrays))
+    run.write_history(epochs)
+    run.update_status(state=State.TRAINING, pid=1, pid_started=1.0)
+    return workspace
+
+
+UNFINISHED_FILES = (
+    "config.json",
+    "status.json",
+    "history.jsonl",
+    "train.log",
+    "split.csv",
+    "state-0.npz",
+    "state-1.npz",
+)
+
+
+@pytest.mark.parametrize(("name", "kind"), cases(UNFINISHED_FILES, every=3))
+def test_an_unfinished_run_goes_on_from_what_is_whole_or_says_why_not(
+    unfinished: Workspace, tmp_path: Path, name: str, kind: str
+) -> None:
+    run, other = Run(unfinished.runs / VICTIM), unfinished.runs / OTHER
+    before = digest(other)
+    with damaged(run.folder, name, kind, tmp_path / "kept"):
+        check_command(["runs", "--json"], unfinished)
+        check_command(["stop", VICTIM], unfinished)
+        check_doors(training_tab_doors(unfinished))
+        if name in ("config.json", "split.csv") or (kind == "folder" and not name.startswith("state")):
+            with suppress(UserError):  # what the run needs, or must write, is not to be had
+                jobs.claim(run)
+                checkpoint.resume(run)
+        else:
+            jobs.claim(run)
+            found = checkpoint.resume(run)
+            assert found is not None
+            assert len(found.history) == (1 if name == "state-0.npz" else 2)
+            assert tuple(run.history()) == found.history
+        assert digest(other) == before

@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small import SmallDisk
 
 from skin import files
 from skin import run as runs
@@ -16,18 +16,6 @@ from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.run import Run
 from skin.workspace import PROJECT, Workspace
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real disk of 256 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a disk can be mounted by root alone")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def fill(disk: Path) -> Path:
@@ -91,10 +79,11 @@ def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writ
     assert not unfinished.exists()
 
 
-def test_a_run_that_a_full_disk_refuses_leaves_nothing_and_its_name_free(small_disk: Path) -> None:
-    workspace = Workspace(small_disk)
+def test_a_run_that_a_full_disk_refuses_leaves_nothing_and_its_name_free(small_disk: SmallDisk) -> None:
+    disk = small_disk("256k")
+    workspace = Workspace(disk)
     workspace.runs.mkdir()
-    filler = fill(small_disk)
+    filler = fill(disk)
     with pytest.raises(UserError, match=r"No space left on device.*free some space"):
         Run.create(workspace, "first", TrainConfig())
     assert list(workspace.runs.iterdir()) == []
@@ -102,10 +91,11 @@ def test_a_run_that_a_full_disk_refuses_leaves_nothing_and_its_name_free(small_d
     assert Run.create(workspace, "first", TrainConfig()).config == TrainConfig()
 
 
-def test_a_run_that_a_read_only_disk_refuses_is_a_sentence(small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+def test_a_run_that_a_read_only_disk_refuses_is_a_sentence(small_disk: SmallDisk) -> None:
+    disk = small_disk("256k")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(UserError, match=r"Read-only file system.*--home"):
-        Run.create(Workspace(small_disk), "first", TrainConfig())
+        Run.create(Workspace(disk), "first", TrainConfig())
 
 
 def test_a_folder_in_the_place_of_a_file_is_a_sentence(workspace: Workspace) -> None:

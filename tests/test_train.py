@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small import SMALL
+from small import SMALL, SmallDisk
 
 from skin.config import TrainConfig
 from skin.data import splits
@@ -98,6 +98,7 @@ def killed(process: subprocess.Popen[bytes], run: Run, is_due: Callable[[], bool
 
 
 def test_a_run_killed_in_each_stage_ends_as_an_undisturbed_one(trained_run: Run, shared_workspace: Workspace) -> None:
+    """The last time also with its newest checkpoint cut short and its history gone."""
     run = Run.create(shared_workspace, "killed", trained_run.config)
     for lines in (1, 4):  # in stage 1 after its first epoch, in stage 2 after its first epoch
         with run.log_path.open("ab") as log:
@@ -106,7 +107,11 @@ def test_a_run_killed_in_each_stage_ends_as_an_undisturbed_one(trained_run: Run,
         killed(process, run, lambda lines=lines: len(run.history()) >= lines)
         assert run.status().state is State.INTERRUPTED
         assert len(run.history()) < 5
+    newest = max(run.state_paths, key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    run.history_path.unlink()
     subprocess.run(command(shared_workspace, "resume", run.name), cwd=PROJECT, check=True, capture_output=True)
+    assert f"Resuming after epoch 3 of stage 1 ({newest.name}: it is damaged" in "\n".join(run.log_tail())
     assert learned(run.history()) == learned(trained_run.history())
     for part, predictions in load_predictions(run.predictions_path).items():
         undisturbed = load_predictions(trained_run.predictions_path)[part]
@@ -123,7 +128,43 @@ def test_a_stop_is_said_and_resumed(shared_workspace: Workspace, demo: Dataset) 
     subprocess.run(command(shared_workspace, "stop", run.name), cwd=PROJECT, check=True, capture_output=True)
     assert process.wait() == 1
     assert run.status().state is State.STOPPED
-    assert run.state_path.exists()
+    assert any(path.exists() for path in run.state_paths)
+
+
+def test_a_run_without_a_whole_checkpoint_refuses_to_go_on(workspace: Workspace, demo: Dataset) -> None:
+    config = TrainConfig.from_preset("demo", dataset=str(demo.images[0].path.parent.parent), **SMALL)
+    run = Run.create(workspace, "cut", config)
+    run.append_history(Epoch(1, 1, 1.0, 0.5, 1.0, 0.5, 0.5, 1e-3, 1.0, 100.0))
+    with pytest.raises(UserError, match="no checkpoint of it is whole"):
+        train(run, workspace)
+    assert run.status().state is State.FAILED
+    assert "start a new run with its settings" in run.status().message
+    assert len(run.history()) == 1
+
+
+def test_a_disk_that_is_full_of_weights_fails_the_run_in_a_sentence_and_it_can_be_resumed(
+    small_disk: SmallDisk, demo: Dataset
+) -> None:
+    """16 MB hold the images, their features and the head's checkpoints, but not the weights of the network."""
+    disk = small_disk("16m")
+    workspace = Workspace(disk)
+    only_the_head = {**SMALL, "stage1_epochs": 1, "stage2_epochs": 0, "image_size": 32}
+    dataset = str(demo.images[0].path.parent.parent)
+    run = Run.create(workspace, "large", TrainConfig.from_preset("demo", dataset=dataset, **only_the_head))
+
+    words = command(workspace, "resume", run.name)
+    ended = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1, ended.stderr
+    assert "could not be written (No space left on device): free some space" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert run.status().state is State.FAILED
+    assert "network.weights.h5 could not be written" in run.status().message
+    assert not list(run.folder.glob(".*.h5"))
+    subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+    subprocess.run(words, cwd=PROJECT, capture_output=True, check=True)
+    assert run.status().state is State.FINISHED
+    assert len(run.history()) == 1
 
 
 def test_a_run_whose_images_are_gone_fails_with_a_sentence(workspace: Workspace, trained_run: Run) -> None:
