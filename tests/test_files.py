@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from small import SmallDisk
 
@@ -104,3 +106,29 @@ def test_a_folder_in_the_place_of_a_file_is_a_sentence(workspace: Workspace) -> 
     with pytest.raises(UserError, match="remove the folder"):
         files.write_atomically(run.report_path, b"{}")
     assert {path.name for path in run.folder.iterdir()} == {"config.json", "status.json", "report.json"}
+
+
+class Trap:
+    """What a pickle runs when it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("sprung"),)
+
+
+def test_no_pickle_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez(path, harmless=np.zeros(3), objects=np.array([Trap()]))
+    with pytest.raises(ValueError, match="damaged"):
+        files.read_arrays(path)
+    assert not Path("sprung").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x80", b"{", b"[" * 100_000, None])
+def test_whatever_is_wrong_with_json_is_a_value_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "it.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"."):
+        files.read_json(path)

@@ -18,6 +18,7 @@ from skin.data import splits
 from skin.data.datasets import Dataset
 from skin.errors import UserError
 from skin.lesion import CODES
+from skin.models.monitor import Monitor
 from skin.predict import Predictor
 from skin.report import load_predictions, load_report
 from skin.run import Epoch, Run, State, best_epoch
@@ -176,6 +177,16 @@ def test_a_run_whose_images_are_gone_fails_with_a_sentence(workspace: Workspace,
         train(run, workspace)
     assert run.status().state is State.FAILED
     assert "GONE_1" in run.status().message
+
+
+def test_a_status_that_is_damaged_while_the_run_trains_is_told_again(workspace: Workspace) -> None:
+    """Else another process might take the run for one that nobody trains."""
+    run = Run.create(workspace, "first", TrainConfig())
+    monitor = Monitor(run)
+    monitor.enter(State.TRAINING)
+    run.status_path.write_bytes(b"\xff")
+    monitor.begin_epoch(run.config.stages[0], 1, 10)
+    assert (run.status().state, run.status().pid) == (State.TRAINING, os.getpid())
 
 
 def test_post_hoc_adjustment_takes_the_class_shares_out_of_the_same_network(

@@ -1,10 +1,13 @@
 """One temperature, fitted on validation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from skin.models.calibration import fit_temperature, tempered
+from skin.errors import UserError
+from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
@@ -25,3 +28,18 @@ def test_certain_probabilities_stay_finite() -> None:
     views = np.eye(7, dtype=np.float32)[None]
     assert np.isfinite(tempered(views, 2.0)).all()
     assert np.isfinite(fit_temperature(views, np.arange(7)))
+
+
+def test_a_temperature_is_saved_and_loaded(tmp_path: Path) -> None:
+    save_temperature(tmp_path / "calibration.json", 1.25)
+    assert load_temperature(tmp_path / "calibration.json") == 1.25
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"temperature": null}', '{"temperature": NaN}', '{"temperature": 0}']
+)
+def test_a_damaged_temperature_is_a_sentence(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="holds no temperature"):
+        load_temperature(path)
