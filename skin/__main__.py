@@ -22,6 +22,7 @@ from skin.config import PRESETS, TrainConfig
 from skin.data import datasets, splits
 from skin.data.groups import group
 from skin.errors import UsageError, UserError
+from skin.evidence import warnings
 from skin.files import write_atomically
 from skin.lesion import CODES
 from skin.metrics import METRICS, Estimate
@@ -305,6 +306,8 @@ def _show_report(title: str, report: Report) -> None:
             for code, row in report.per_class.items()
         ],
     )
+    for warning in warnings(report):
+        print(f"Too few: {warning}")
     print(report.best)
     print(report.challenging)
     for kind, low in (report.operating_point.called_low if report.operating_point else {}).items():

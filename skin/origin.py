@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from skin.config import TrainConfig
 from skin.errors import UserError
+from skin.evidence import warnings
 from skin.report import Report
 from skin.run import Run
 
@@ -58,10 +59,10 @@ class Origin:
         return {name: known.get(name, self.settings.get(name)) for name in FACTS}
 
     def to_dict(self, report: Report) -> dict[str, Any]:
-        """The report as JSON has it, what is known of its origin first."""
+        """The report as JSON has it, what is known of its origin and what there is too little evidence for first."""
         values = report.to_dict()
         del values["evaluation"]
-        return {**self.facts(report), "settings": self.settings, **values}
+        return {**self.facts(report), "settings": self.settings, "warnings": warnings(report), **values}
 
 
 UNKNOWN = Origin()

@@ -136,7 +136,10 @@ _KINDS = {"image_ids": "U", "lesion_ids": "U", "truth": "iu", "probabilities": "
 
 @dataclass(frozen=True)
 class ClassReport:
-    """How well one diagnosis is recognised; NaN where a value is undefined, intervals from resampling lesions."""
+    """How well one diagnosis is recognised; NaN where a value is undefined, intervals from resampling lesions.
+
+    `support` counts its images and `lesions` its lesions, 0 in a report made before these were counted.
+    """
 
     precision: float
     recall: float
@@ -147,6 +150,7 @@ class ClassReport:
     recall_high: float
     f1_low: float
     f1_high: float
+    lesions: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,13 @@ class Thresholds:
     """What is chosen on the validation part, and never on the part that it is judged by.
 
     `malignant` is the least P(mel) + P(bcc) at which a lesion is called malignant; `diagnoses` holds the least
-    probability at which each diagnosis enters the prediction set.
+    probability at which each diagnosis enters the prediction set. `malignant_lesions` is how many lesions the former
+    was chosen on, None where that was not counted.
     """
 
     malignant: float
     diagnoses: dict[str, float]
+    malignant_lesions: int | None = None
 
     def prediction_sets(self, probabilities: Floats) -> NDArray[np.bool_]:
         """Which diagnoses cannot be ruled out, of shape (n_images, 7); the most probable one always stays."""
@@ -186,11 +192,13 @@ def choose_thresholds(validation: Predictions) -> Thresholds:
     Wasserman 2019, "Least ambiguous set-valued classifiers"; finite-sample rank of Angelopoulos & Bates 2021).
     """
     truth, probabilities = validation.truth, validation.probabilities
-    malignant = metrics.malignant_scores(probabilities)[metrics.is_malignant(truth)]
+    is_malignant = metrics.is_malignant(truth)
+    malignant = metrics.malignant_scores(probabilities)[is_malignant]
     by_class = {code: probabilities[truth == k, k] for k, code in enumerate(CODES)}
     return Thresholds(
         malignant=_least_kept(malignant, MALIGNANT_MISSES),
         diagnoses={code: _least_kept(scores, SET_MISSES) for code, scores in by_class.items()},
+        malignant_lesions=len(np.unique(np.array(validation.lesion_ids)[is_malignant])),
     )
 
 
@@ -408,6 +416,7 @@ def resampled(predictions: Predictions, function: Callable[..., Floats]) -> Floa
 
 
 def _per_class(predictions: Predictions, confusion: Floats) -> dict[str, ClassReport]:
+    lesions = np.array(predictions.lesion_ids)
     recalls = [Estimate.of(values) for values in resampled(predictions, metrics.class_recalls).T]
     f1_scores = [Estimate.of(values) for values in resampled(predictions, metrics.class_f1_scores).T]
     aucs = metrics.class_aucs(predictions.truth, predictions.probabilities, np.ones((1, len(predictions.truth))))[0]
@@ -422,6 +431,7 @@ def _per_class(predictions: Predictions, confusion: Floats) -> dict[str, ClassRe
             recall_high=recalls[k].high,
             f1_low=f1_scores[k].low,
             f1_high=f1_scores[k].high,
+            lesions=len(np.unique(lesions[predictions.truth == k])),
         )
         for k, code in enumerate(CODES)
     }

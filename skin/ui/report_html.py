@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from skin.config import field_infos
+from skin.evidence import few_behind, few_lesions, is_chosen, warnings
 from skin.lesion import CODES, TAXONOMY
 from skin.metrics import METRICS, Estimate
 from skin.origin import FACTS
@@ -48,16 +49,27 @@ section { margin-top: 2rem; }
 
 def headline_tiles(report: Report) -> str:
     """The headline metrics with their intervals, and what they were measured on."""
-    tiles = "".join(_tile(name, estimate) for name, estimate in report.headline.items())
-    return f'<dl class="tiles">{tiles}</dl>{_words(report)}'
+    few = few_behind(report)
+    tiles = "".join(_tile(name, estimate, _FEW * (name in few)) for name, estimate in report.headline.items())
+    return f'<dl class="tiles">{tiles}</dl>{_too_few(report)}{_words(report)}'
 
 
-def _tile(name: str, estimate: Estimate) -> str:
+def _too_few(report: Report) -> str:
+    """What rests on too few lesions, "" where nothing does."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in warnings(report))
+    return f'<div class="too-few" role="note"><strong>Too few lesions</strong><ul>{items}</ul></div>' if items else ""
+
+
+_FEW = ' <em class="few">too few lesions</em>'
+"""Marks a figure; how many they are stands among the sentences."""
+
+
+def _tile(name: str, estimate: Estimate, mark: str) -> str:
     metric = METRICS[name]
     interval = f"{_number(estimate.low)} – {_number(estimate.high)}" if np.isfinite(estimate.low) else "undefined here"
     return (
         f'<div title="{escape(metric.help)}"><dt>{escape(metric.label)}</dt>'
-        f"<dd>{_number(estimate.value)} <small>{interval}</small></dd></div>"
+        f"<dd>{_number(estimate.value)} <small>{interval}</small>{mark}</dd></div>"
     )
 
 
@@ -73,10 +85,13 @@ def _words(report: Report) -> str:
 
 
 def _operating_sentences(point: OperatingPoint) -> Sequence[str]:
-    return (
+    called = (
         f"Called malignant from a probability of {point.thresholds.malignant:.2f} on, which was chosen on the "
         f"validation part to find 95%: {_percent(point.sensitivity)} of the malignant images are found, "
-        f"{_percent(point.specificity)} of the others are left alone.",
+        f"{_percent(point.specificity)} of the others are left alone."
+    )
+    return (
+        *([called] if is_chosen(point.thresholds) else []),
         *(_low_sentence(kind, low) for kind, low in point.called_low.items() if low.images),
         f"Prediction sets made to hold the truth for 90% of each diagnosis hold it for {_percent(point.coverage)} "
         f"here, with {point.set_size:.1f} diagnoses on average.",
@@ -142,12 +157,12 @@ def class_table(report: Report) -> str:
         "Images": lambda row: f"{row.support:,}",
     }
     head = "".join(f'<th scope="col">{name}</th>' for name in measures)
-    rows = ""
+    rows, few = "", few_lesions(report)
     for diagnosis in TAXONOMY:
         row = report.per_class[diagnosis.code]
         cells = "".join(f"<td>{measure(row)}</td>" for measure in measures.values())
         swatch = f'<span class="swatch" style="background: {DIAGNOSIS_COLOURS[diagnosis.code]}"></span>'
-        rows += f'<tr><th scope="row">{swatch}{diagnosis.code} <span class="name">{escape(diagnosis.name)}</span></th>{cells}</tr>'
+        rows += f'<tr><th scope="row">{swatch}{diagnosis.code} <span class="name">{escape(diagnosis.name)}</span>{_FEW * (diagnosis.code in few)}</th>{cells}</tr>'
     means = "".join(f"<td>{_number(_weighted(report, name))}</td>" for name in ("precision", "recall", "f1", "auc"))
     return (
         f'<div class="scroll classes" tabindex="0"><table><thead><tr><th scope="col">Diagnosis</th>{head}</tr></thead><tbody>{rows}</tbody>'

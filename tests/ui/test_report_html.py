@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import plotly.graph_objects as go
 
+from skin.evidence import warnings
 from skin.lesion import CODES
 from skin.metrics import METRICS
 from skin.report import Predictions, choose_thresholds, evaluate
@@ -50,10 +51,24 @@ def test_tiles_show_every_metric_and_the_words() -> None:
     html = report_html.headline_tiles(REPORT)
     assert texts(html, "dt") == [metric.label for metric in METRICS.values()]
     assert texts(html, "dd")[0].startswith("0.500")
-    words = texts(html, "li")
+    words = texts(html, "li")[len(warnings(REPORT)) :]
     assert words[1:3] == [REPORT.best, REPORT.challenging]
-    assert words[4:7] == [row for row in words if row.startswith("Risk comes out low for")]
-    assert len(words) == 8
+    assert words[3:6] == [row for row in words if row.startswith("Risk comes out low for")]
+    assert len(words) == 7
+
+
+def test_what_rests_on_too_few_lesions_is_marked_and_said() -> None:
+    html = report_html.headline_tiles(REPORT)
+    assert texts(html, "li")[: len(warnings(REPORT))] == warnings(REPORT)
+    assert "Called malignant from a probability of 0.00" not in html
+    marked = [
+        label for label, tile in zip(texts(html, "dt"), re.findall("<dd>.*?</dd>", html), strict=True) if "few" in tile
+    ]
+    assert marked == ["Accuracy", "Melanoma sensitivity", "Malignant AUC"]
+    rows = [row for row in texts(report_html.class_table(REPORT), "th") if "too few lesions" in row]
+    assert [row.split()[0] for row in rows] == ["akiec", "mel", "nv"]
+    enough = predictions(list(range(7)) * 40, [*range(7), 1, 2, 3, 4, 5, 6, 0] * 20)
+    assert "too-few" not in report_html.headline_tiles(evaluate(enough))
 
 
 def test_groups_have_a_table_each_with_their_size_and_figures() -> None:
