@@ -34,6 +34,7 @@ from skin.progress import console
 from skin.report import SUBGROUP_METRICS, Evaluation, Report, choose_thresholds, load_predictions, load_report
 from skin.report import evaluate as evaluate_predictions
 from skin.run import Run, State
+from skin.table import write_table
 from skin.workspace import Workspace
 
 app = typer.Typer(
@@ -400,7 +401,7 @@ def predict(
     known = _patients(patients, patient, named)
     rows = batch.predict_all(_models(Workspace.locate(home), run), named, known, console)
     if csv:
-        write_atomically(csv, batch.to_frame(rows).to_csv(index=False).encode())
+        write_atomically(csv, write_table(batch.to_frame(rows)).encode())
     if as_json:
         _print_json(rows)
     elif csv:

@@ -19,6 +19,9 @@ from skin.table import read_table
 FIELDS = {"age": ("age",), "sex": ("sex",), "site": ("site", "localization")}
 """Names under which a table may give each field of the patient."""
 
+MAX_ROWS = 30_000
+"""Of a table of patients: many more than a batch has images."""
+
 COLUMNS = [
     "image",
     *FIELDS,
@@ -69,7 +72,7 @@ def read_patients(name: str, content: bytes) -> Patients:
     Raises UserError that names the column or the row that is wrong.
     """
     try:
-        columns, rows = read_table(content.decode("utf-8-sig"))
+        columns, rows = read_table(content.decode("utf-8-sig"), MAX_ROWS)
     except ValueError as error:
         raise UserError(f"{name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
     ids = next((known for known in IDS if known in columns), None)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skin.errors import UserError
 from skin.lesion import CODES, TAXONOMY
 from skin.report import Predictions
-from skin.table import read_table
+from skin.table import read_table, write_table
 
 IDS = ("image_id", "image", "isic_id", "id")
 TRUTHS = ("truth", "dx", "diagnosis", "label")
@@ -43,8 +43,7 @@ def to_csv(predictions: Predictions, facts: Mapping[str, object] | None = None) 
     table.insert(3, "predicted", [CODES[k] for k in predictions.predicted])
     for name, value in (facts or {}).items():
         table[name] = "" if value is None else str(value)  # as text, because a learning rate has more digits
-    text: str = table.to_csv(index=False, float_format="%.6f")
-    return text
+    return write_table(table, float_format="%.6f")
 
 
 def from_csv(content: bytes) -> Predictions:
@@ -68,13 +67,11 @@ def from_csv(content: bytes) -> Predictions:
 
 def _read(content: bytes) -> pd.DataFrame:
     try:
-        columns, rows = read_table(content.decode("utf-8-sig"))
+        columns, rows = read_table(content.decode("utf-8-sig"), MAX_ROWS)
     except ValueError as error:
         raise UserError(f"The file is no table of comma-separated values: it needs {FORMAT}.") from error
     if not rows:
         raise UserError("The table has no rows: give a row an image.")
-    if len(rows) > MAX_ROWS:
-        raise UserError(f"The table has {len(rows):,} rows: give at most {MAX_ROWS:,}.")
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -80,7 +80,7 @@ HEADER = ",".join(CODES)
         (b"", "no rows"),
         (b"\xff\xd8\xff\xe0 a photo", "no table"),
         (b"truth,predicted\n", "no rows"),
-        (b"truth,predicted\n" + 30_001 * b"nv,nv\n", "30,001 rows: give at most 30,000"),
+        (b"truth,predicted\n" + 30_001 * b"nv,nv\n", "more than 30,000 rows"),
         (b"image,predicted\na,mel\n", "no true diagnoses"),
         (b"truth,mel\nnv,1\n", "no predictions"),
         (b"truth,predicted\nnv,nv\nwart,nv\n", "Row 2 has truth 'wart'"),

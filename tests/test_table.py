@@ -1,6 +1,10 @@
+import io
+
+import pandas as pd
 import pytest
 
-from skin.table import read_table
+from skin.errors import UserError
+from skin.table import read_table, write_table
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -36,3 +40,29 @@ def test_short_rows_cannot_be_blown_up() -> None:
 def test_what_is_no_table_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected|end of data"):
         read_table(text)
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@a", "'=1", "''-", "\t=1", "\r=1")
+TEXTS = (*FORMULAS, "ISIC_1", "it's", "'quoted'", "a=b", "")
+
+
+def test_text_that_a_spreadsheet_would_calculate_is_disarmed_and_numbers_are_not() -> None:
+    written = write_table(pd.DataFrame({"image": FORMULAS, "change": -0.5}))
+    for _, image, change in pd.read_csv(io.StringIO(written)).itertuples():
+        assert image.startswith("'")
+        assert change == -0.5
+
+
+def test_what_was_disarmed_is_read_as_it_was() -> None:
+    texts = [text for text in TEXTS if text == text.strip()]
+    written = write_table(pd.DataFrame({"image": texts, "n": 1}))
+    assert [row["image"] for row in read_table(written).rows] == texts
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_too_many_rows_are_refused_before_they_are_read(end: str) -> None:
+    unreadable = end.join(["image,age", '"a"x,1', *["b,2"] * 100])
+    with pytest.raises(UserError, match="more than 50 rows"):
+        read_table(unreadable, max_rows=50)
+    with pytest.raises(ValueError, match="expected"):
+        read_table(unreadable, max_rows=101)

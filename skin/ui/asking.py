@@ -19,6 +19,7 @@ from skin.lesion import CODES
 from skin.patient import Patient, encode
 from skin.plots.prediction import age_curve
 from skin.predict import Prediction, Predictor
+from skin.table import write_table
 from skin.ui import answer, uploads
 from skin.ui.facts import message
 from skin.ui.overlay import overlay
@@ -108,7 +109,7 @@ def answer_many(
     upload = uploads.read(table)
     patients = batch.read_patients(*upload) if upload else {}
     rows = batch.predict_all(partial(predictors.choose, choice), uploads.read_all(files), patients, progress.tqdm)
-    csv = batch.to_frame(rows).to_csv(index=False).encode()
+    csv = write_table(batch.to_frame(rows)).encode()
     path = save_bytes_to_cache(csv, "predictions.csv", get_upload_folder())
     said = message(batch.summary(rows, patients)) + answer.table(rows)
     return said, gr.DownloadButton(value=path, visible=True)

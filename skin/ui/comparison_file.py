@@ -8,6 +8,7 @@ import pandas as pd
 from skin.compare import Comparison
 from skin.origin import FACTS
 from skin.plots import comparison as plots
+from skin.table import write_table
 from skin.ui import comparison_html as pieces
 from skin.ui.compared import PART, Compared
 from skin.ui.report_html import document
@@ -63,8 +64,7 @@ def _as_csv(compared: Compared) -> str:
         for fact in (fact for fact in FACTS if fact != "run"):
             told = {name: subject.origin.facts(subject.report)[fact] for name, subject in compared.subjects.items()}
             table[f"{side}_{fact}"] = table[side].map(told)
-    text: str = table.to_csv(index=False, float_format="%.6f")
-    return text
+    return write_table(table, float_format="%.6f")
 
 
 def _rows(comparison: Comparison) -> Iterator[list[object]]:

@@ -21,6 +21,7 @@ from skin.errors import UsageError, UserError
 from skin.lesion import TAXONOMY, LesionImage
 from skin.patient import MAX_AGE, Sex, Site
 from skin.plots import dataset as plots
+from skin.table import write_table
 from skin.ui import facts, folders
 from skin.ui.page import OWN_MACHINE, Page, spoken
 from skin.ui.selection import COLUMNS, Filters, Look, Shelf
@@ -170,7 +171,7 @@ def show_table(shelf: Shelf, look: Look, search: str) -> tuple[Any, str, Any]:
     texts = shelf[look.name].texts[frame.index]
     found = frame[texts.str.contains(search.strip().lower(), regex=False)][COLUMNS]
     file_name = "images-synthetic.csv" if shelf[look.name].dataset.synthetic else "images.csv"
-    file = save_bytes_to_cache(found.to_csv(index=False).encode(), file_name, get_upload_folder())
+    file = save_bytes_to_cache(write_table(found).encode(), file_name, get_upload_folder())
     shown = f"the first {TABLE_ROWS} of them here, all in the file" if len(found) > TABLE_ROWS else "all shown"
     return found.head(TABLE_ROWS), f"{len(found):,} found, {shown}", file
 

@@ -5,8 +5,8 @@ Everything that reaches into Gradio is here, as read in Gradio 6.31:
 - `blocks.launch`, `routes.App.create_app`: middleware and a lifespan that `launch(app_kwargs=…)` is given run inside
   Gradio's own. `POST /login` is the one route that takes a password; its page reloads on 200, says that the password is
   wrong on 400 and is silent on anything else.
-- `queueing.Queue`: `push` takes in every call, and what it refuses as "queue_full" is answered with 503 and a `detail`;
-  `get_events` picks what is worked on next; `pending_…` keep what a session has yet to be sent.
+- `queueing.Queue`: `push` takes in every call, and what it refuses as "queue_full" or "error" is answered with 503 or 400
+  and a `detail`; a call without an optional argument fails without a word in what follows; `get_events` picks what is worked on next; `pending_…` keep what a session has yet to be sent.
 - `state_holder.SessionState`: a session keeps a configuration of every component, some 400 kB in this app.
 - `route_utils.GradioMultiPartParser`: deletes the files of an upload on a MultiPartException, and on nothing else.
 - `route_utils.delete_files_created_by_app`: deletes files of this process alone, and forgets only those it finds.
@@ -22,11 +22,13 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from anyio.to_thread import run_sync
+from gradio.block_function import BlockFunction
 from gradio.queueing import Event, Queue
 from gradio.server_messages import ProcessCompletedMessage
 from starlette.datastructures import MutableHeaders, QueryParams
@@ -37,6 +39,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from skin.data.pixels import MAX_BYTES
+from skin.errors import UsageError
 from skin.ui import uploads
 from skin.ui.access import Access
 from skin.ui.endpoints import BATCH
@@ -313,8 +316,14 @@ class _Queue(Queue):
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         fn = self.blocks.fns.get(body.fn_index)
-        refusal = self._refusal(fn.concurrency_id, client_of(request.scope)) if fn else None
-        return (False, refusal, "queue_full") if refusal else await super().push(body, request, username)
+        if fn and (refusal := self._refusal(fn.concurrency_id, client_of(request.scope))):
+            return False, refusal, "queue_full"
+        try:
+            if fn:
+                body.data += _defaults(fn, len(body.data))
+        except UsageError as error:
+            return False, str(error), "error"
+        return await super().push(body, request, username)
 
     def _refusal(self, kind: str, client: str) -> str | None:
         everything = [event for queue in self.event_queue_per_concurrency_id.values() for event in queue.queue]
@@ -359,6 +368,15 @@ class _Queue(Queue):
         """The session that an event belongs to, which is the event itself where the caller named none."""
         sessions = (session for session, ids in self.pending_event_ids_session.items() if event_id in ids)
         return next(sessions, event_id)
+
+
+def _defaults(fn: BlockFunction, n_given: int) -> list[Any]:
+    """Values of the arguments that a call left out. Raises UsageError where one of them must be given."""
+    left_out = list(signature(fn.fn).parameters.values())[n_given : len(fn.inputs)] if fn.fn else []
+    missing = [parameter.name for parameter in left_out if parameter.default is parameter.empty]
+    if missing:
+        raise UsageError(f"The call lacks a value of {' and of '.join(missing)}.")
+    return [parameter.default for parameter in left_out]
 
 
 class _Listening:

@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 
 import gradio as gr
 import httpx
 import pytest
 from gradio.events import api
+from PIL import Image
 
 from skin.ui import server, shell
 from skin.ui.access import Access, access_of
@@ -272,3 +274,23 @@ def test_uploads_of_an_earlier_process_are_deleted_while_the_app_runs(serve: Ser
     with serve(access_of(True, False, {})):
         wait_for(lambda: not old.exists())
         assert new.exists()
+
+
+def test_rest_calls_may_leave_out_what_is_optional_and_are_told_what_is_not(url: str) -> None:
+    content = BytesIO()
+    Image.new("RGB", (64, 48), "red").save(content, "PNG")
+    file = {"path": upload(url, content.getvalue()).json()[0], "meta": {"_type": "gradio.FileData"}}
+
+    def answer(route: str, body: object) -> str:
+        call = httpx.post(f"{url}gradio_api/call/{route}", json=body)
+        return httpx.get(f"{url}gradio_api/call/{route}/{call.json()['event_id']}", timeout=60).text
+
+    for route, body in (
+        ("predict", {"data": [file]}),
+        ("predict", {"data": [file, 45]}),
+        ("v2/predict", {"image": file}),
+        ("predict_batch", {"data": [[file]]}),
+    ):
+        assert answer(route, body).startswith("event: complete")
+    lacking = httpx.post(f"{url}gradio_api/call/predict", json={"data": []})
+    assert (lacking.status_code, lacking.json()) == (400, {"detail": "The call lacks a value of image."})
