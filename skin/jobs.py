@@ -21,7 +21,7 @@ import psutil
 from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.files import unwritten
-from skin.models.backbones import find_backbone
+from skin.models import pace
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
 from skin.workspace import PROJECT, Workspace
 
@@ -163,29 +163,16 @@ def living_runs(workspace: Workspace) -> list[tuple[Run, Status]]:
 STARTUP_SECONDS = 40.0
 """Until TensorFlow is loaded and the graphs of both stages are built."""
 
-FORWARD_FACTOR = 7.0
-"""How many times faster a network predicts than it is fine-tuned, measured with EfficientNet-Lite0."""
-
-HEAD_RATE = 20_000.0
-"""Images a second of stage 1, whose features are computed only once: somewhat below what two cores were measured at."""
-
 
 def estimate_seconds(config: TrainConfig, n_train_images: int, workspace: Workspace) -> float:
     """How long a training may take, in seconds, from the speed of earlier runs or else of a common 2-core machine.
 
     Only an estimate: early stopping ends a run sooner and a busy machine later.
     """
-    n_images = n_train_images / 0.7
     epochs = list(_earlier_epochs(config, workspace))
-    table = find_backbone(config.backbone).training_rate * (224 / config.image_size) ** 2
-    fine_tuning, head = _typical_rate(epochs, 2, table), _typical_rate(epochs, 1, HEAD_RATE)
-    features, evaluation = n_images, 0.3 * n_images * config.views
-    return (
-        STARTUP_SECONDS
-        + (features + evaluation) / (FORWARD_FACTOR * fine_tuning)
-        + config.stage1_epochs * n_train_images / head
-        + config.stage2_epochs * n_train_images / fine_tuning
-    )
+    fine_tuning = _typical_rate(epochs, 2, pace.fine_tuning_rate(config))
+    head = _typical_rate(epochs, 1, pace.HEAD_RATE)
+    return STARTUP_SECONDS + n_train_images * sum(pace.seconds_per_image(config, head, fine_tuning))
 
 
 def _earlier_epochs(config: TrainConfig, workspace: Workspace) -> Iterator[Epoch]:

@@ -71,7 +71,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """What a run is doing, and which process does it. Times are seconds since the epoch."""
+    """What a run is doing, and which process does it.
+
+    Times are seconds since the epoch; `eta_seconds` is of the stage, `run_eta_seconds` and `share`, from 0 to 1, of the
+    whole run.
+    """
 
     state: State = State.QUEUED
     message: str = ""
@@ -86,6 +90,8 @@ class Status:
     steps: int = 0
     images_per_second: float | None = None
     eta_seconds: float | None = None
+    run_eta_seconds: float | None = None
+    share: float = 0.0
     memory_mb: float | None = None
     heartbeat: float = 0.0
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import keras
 import psutil
 
 from skin.config import Stage
+from skin.errors import UserError
+from skin.models import pace
 from skin.progress import Item, Progress, silent
 from skin.run import Run, State
 
+BUILDING = "building the network"
+
 _REPORT_SECONDS = 1.0
+_PHASES = {State.PREPARING: pace.PREPARING, State.EVALUATING: pace.EVALUATING}
+"""Where a state is a phase of its own; the stages of training begin with their first epoch."""
 
 
 class Monitor(keras.callbacks.Callback):
@@ -23,54 +30,71 @@ class Monitor(keras.callbacks.Callback):
         super().__init__()
         self._run = run
         self._progress = progress
+        self._phase = pace.PREPARING
+        self._share = 0.0
+        with suppress(UserError):  # a run that is resumed goes on from where its progress was
+            self._share = run.status().share
         self._stage: Stage | None = None
         self._epoch = 0
         self._steps = 0
         self._epoch_started = 0.0
         self._reported = 0.0
-        self._phase: dict[str, Any] = {}
+        self._known: dict[str, Any] = {}
 
     def enter(self, state: State) -> None:
         """Say that another phase of the run begins."""
         process = psutil.Process()
-        # Said anew with every report, so that a status that is damaged meanwhile costs nothing.
-        self._phase = {"state": state, "pid": process.pid, "pid_started": process.create_time()}
-        self._run.update_status(**self._phase, message="", step=0, steps=0, images_per_second=None, eta_seconds=None)
+        self._phase = _PHASES.get(state, self._phase)
+        self._known = {"state": state, "pid": process.pid, "pid_started": process.create_time()}
+        nothing = {"images_per_second": None, "eta_seconds": None, "run_eta_seconds": None}
+        self._tell(0, message="", step=0, steps=0, **nothing)
 
     def begin_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
-        """Say that an epoch begins."""
+        """Say that an epoch begins; before the first of a stage its graph is built, which takes up to a minute."""
+        is_new = self._stage is None or self._stage.number != stage.number
         self._stage, self._epoch, self._steps = stage, epoch, steps
+        self._phase = pace.STAGE_1 if stage.number == 1 else pace.STAGE_2
         self._epoch_started = time.time()
-        # Before the first step, because building a stage's graph takes up to a minute.
-        self._run.update_status(
-            **self._phase, stage=stage.number, epoch=epoch, epochs=stage.epochs, step=0, steps=steps
-        )
+        self._known |= {"stage": stage.number, "epoch": epoch, "epochs": stage.epochs, "steps": steps}
+        self._tell((epoch - 1) / stage.epochs, message=BUILDING if is_new else "", step=0)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 (Keras' signature)
-        """Report the step, the speed and the time left in this stage."""
-        if not self._is_due() or self._stage is None:
+        """Report the step, the speed and the time left, in this stage and in the whole run."""
+        if self._stage is None or not self._is_due():
             return
-        elapsed = time.time() - self._epoch_started
         step = batch + 1
-        steps_left = self._steps - step + self._steps * (self._stage.epochs - self._epoch)
-        self._run.update_status(
-            **self._phase,
-            stage=self._stage.number,
-            epoch=self._epoch,
-            epochs=self._stage.epochs,
+        seconds_a_step = (time.time() - self._epoch_started) / step
+        left = (self._steps - step + self._steps * (self._stage.epochs - self._epoch)) * seconds_a_step
+        self._tell(
+            (self._epoch - 1 + step / self._steps) / self._stage.epochs,
+            message="",
             step=step,
-            steps=self._steps,
-            images_per_second=step * self._stage.batch_size / elapsed,
-            eta_seconds=steps_left * elapsed / step,
+            images_per_second=self._stage.batch_size / seconds_a_step,
+            eta_seconds=left,
+            run_eta_seconds=left + self._seconds_after(self._stage, seconds_a_step),
             memory_mb=psutil.Process().memory_info().rss / 1e6,
         )
+
+    def _seconds_after(self, stage: Stage, seconds_a_step: float) -> float:
+        """An estimate of what comes after the stage, from the speed of stage 2 once that is known."""
+        config = self._run.config
+        measured = stage.batch_size / seconds_a_step
+        fine_tuning = measured if stage.number == 2 else pace.fine_tuning_rate(config)
+        later = pace.seconds_per_image(config, pace.HEAD_RATE, fine_tuning)[self._phase + 1 :]
+        return self._steps * stage.batch_size * sum(later)
 
     def progress(self, iterable: Iterable[Item], *, desc: str, total: int) -> Iterable[Item]:
         """A Progress that also tells the status."""
         for step, item in enumerate(self._progress(iterable, desc=desc, total=total)):
             if self._is_due():
-                self._run.update_status(**self._phase, message=desc, step=step, steps=total)
+                self._tell(step / total, message=desc, step=step, steps=total)
             yield item
+
+    def _tell(self, share_of_phase: float, **changes: Any) -> None:
+        """Update the status. The share of the whole run never falls, whatever a run that is resumed does again."""
+        self._share = max(self._share, pace.share_done(self._run.config, self._phase, share_of_phase))
+        # What is known is said anew with every report, so that a status that is damaged meanwhile costs nothing.
+        self._run.update_status(**{**self._known, "share": self._share, **changes})
 
     def _is_due(self) -> bool:
         due = time.time() - self._reported >= _REPORT_SECONDS

@@ -125,28 +125,38 @@ def _notice(sentence: str) -> str:
 
 
 def _heading(run: Run, status: Status) -> str:
-    where = ""
-    if status.state is State.TRAINING and status.stage:
-        where = f"stage {status.stage} of 2 · epoch {status.epoch} of {status.epochs}"
-    elif status.message and status.state.is_active:
-        where = html.escape(status.message)
+    where = _where(status) if status.state.is_active else ""
     return (
         f'<div class="run-head"><span class="state" role="status">{status.state}</span>'
-        f"<strong>{html.escape(run.name)}</strong><span class='where'>{where}</span></div>"
+        f"<strong>{html.escape(run.name)}</strong><span class='where'>{html.escape(where)}</span></div>"
     )
 
 
+def _where(status: Status) -> str:
+    """The stage, epoch and step, or what is done where no step is taken."""
+    places = []
+    if status.state is State.TRAINING and status.stage:
+        places = [f"stage {status.stage} of 2", f"epoch {status.epoch} of {status.epochs}"]
+    if status.message:
+        places.append(status.message)
+    elif status.steps:
+        places.append(f"step {status.step} of {status.steps}")
+    return " · ".join(places)
+
+
 def _progress(status: Status) -> str:
-    if not status.state.is_active or not status.steps:
+    """The whole run's progress, and the time left in the stage and in all."""
+    if not status.state.is_active or not status.share:
         return ""
-    done = status.step / status.steps
-    if status.state is State.TRAINING and status.epochs:
-        done = (max(status.epoch - 1, 0) + done) / status.epochs
-    left = f"about {duration(status.eta_seconds)} left in this stage" if status.eta_seconds else ""
+    left = [
+        f"about {duration(seconds)} left {where}"
+        for seconds, where in ((status.eta_seconds, "in this stage"), (status.run_eta_seconds, "in all"))
+        if seconds
+    ]
     return (
-        f'<div class="bar" role="progressbar" aria-label="progress" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{100 * done:.0f}"><i style="width:{done:.1%}"></i></div>'
-        f'<div class="bar-text"><span>{done:.0%}</span><span>{left}</span></div>'
+        f'<div class="bar" role="progressbar" aria-label="Progress of the whole run" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{100 * status.share:.0f}"><i style="width:{status.share:.1%}"></i></div>'
+        f'<div class="bar-text"><span>{status.share:.0%} of the run</span><span>{", ".join(left)}</span></div>'
     )
 
 

@@ -55,13 +55,21 @@ def test_a_training_shows_where_it_is(workspace: Workspace) -> None:
     run.update_status(
         stage=2, epoch=3, epochs=4, step=5, steps=10, eta_seconds=600, images_per_second=42, memory_mb=1500
     )
+    run.update_status(run_eta_seconds=1200, share=0.62)
 
     text = card(workspace)
 
-    assert "stage 2 of 2 · epoch 3 of 4" in text
+    assert "stage 2 of 2 · epoch 3 of 4 · step 5 of 10" in text
     assert 'aria-valuenow="62"' in text
-    assert "about 10 min left" in text
+    assert "about 10 min left in this stage, about 20 min left in all" in text
     assert all(fact in text for fact in ("0.750", "62.5%", "42 <small>images/s", "1.5 <small>GB"))
+
+
+def test_what_is_done_before_the_first_step_is_said(workspace: Workspace) -> None:
+    run = a_run(workspace, State.TRAINING)
+    run.update_status(stage=2, epoch=1, epochs=4, step=0, steps=10, share=0.3, message="building the network")
+
+    assert "stage 2 of 2 · epoch 1 of 4 · building the network" in card(workspace)
 
 
 def test_a_crash_shows_its_last_lines_and_the_way_on(workspace: Workspace) -> None:
