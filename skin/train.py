@@ -113,7 +113,7 @@ def _logging(run: Run) -> Iterator[None]:
         handlers.append(_log_file(run))
     LOG.setLevel(logging.INFO)
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         LOG.addHandler(handler)
     try:
         yield
