@@ -1,6 +1,8 @@
 """An answer in words and bars, as HTML."""
 
-from collections.abc import Iterable, Sequence
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import pandas as pd
@@ -108,6 +110,54 @@ def without_patient(prediction: Prediction, unknown: Prediction, patient: Patien
         f"{escape(lead)} ({percent(then)} instead of {percent(now)}), "
         f"malignant {percent(unknown.malignant_probability)} instead of {percent(prediction.malignant_probability)}.</p>"
     )
+
+
+def what_if(malignant: Mapping[str, Mapping[str, float]], now: Mapping[str, str]) -> str:
+    """A table for each field of the patient: the malignant probability by its values, the one given in bold.
+
+    The bars are drawn to the scale of the age curve, on which small probabilities do not look large.
+    """
+    top = max(0.2, *(share for values in malignant.values() for share in values.values()))
+    tables = "".join(_shares(field, values, now[field], top) for field, values in malignant.items())
+    return (
+        '<section class="what-if"><p><strong>If the patient\'s data were another,</strong> one field at a time, this '
+        "model would give these malignant probabilities. They tell how the model answers, not what causes a cancer.</p>"
+        f"<div>{tables}</div></section>"
+    )
+
+
+def _shares(field: str, values: Mapping[str, float], now: str, top: float) -> str:
+    rows = "".join(
+        f'<tr{_GIVEN if value == now else ""}><th scope="row">{escape(value)}</th>'
+        f'<td><i style="--share: {share / top:.4f}"></i></td><td>{percent(share)}</td></tr>'
+        for value, share in values.items()
+    )
+    return f"<table><caption>Malignant probability by {escape(field)}</caption><tbody>{rows}</tbody></table>"
+
+
+_GIVEN = ' class="given" aria-current="true"'
+
+
+def downloads(record: Mapping[str, object]) -> str:
+    """Links that save the record of a prediction as JSON, and its heatmap as it is looked at: the browser makes both
+    files, so that the server keeps none."""
+    content = base64.b64encode(json.dumps(record, indent=2).encode()).decode()
+    name = escape(str(record["run"]))
+    return (
+        f'<p class="downloads">Download <a download="prediction-{name}.json" '
+        f'href="data:application/json;base64,{content}">the prediction (JSON)</a> or '
+        f'<a download="heatmap-{name}.png" href="#" onclick="{escape(_PAINT)}">the heatmap (PNG)</a>.</p>'
+    )
+
+
+_PAINT = """const [picture, heat] = this.closest('.answer').querySelectorAll('.stack img');
+const canvas = document.createElement('canvas'), context = canvas.getContext('2d');
+[canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+context.drawImage(picture, 0, 0);
+context.globalAlpha = getComputedStyle(heat).opacity;
+context.drawImage(heat, 0, 0, canvas.width, canvas.height);
+this.href = canvas.toDataURL('image/png');"""
+"""Puts the image under its heatmap, as opaque as it is on the page, into the link that was clicked."""
 
 
 def swatch(known: Diagnosis) -> str:

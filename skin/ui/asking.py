@@ -1,7 +1,8 @@
 """Questions to the models and their answers: the handlers of the Predict tab."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.explain import EXPLANATIONS
 from skin.lesion import CODES
-from skin.patient import Patient, encode
+from skin.patient import Patient, Sex, Site, encode
 from skin.plots.prediction import age_curve
 from skin.predict import Prediction, Predictor
 from skin.table import write_table
@@ -52,13 +53,26 @@ def answer_one(predictors: Predictors, *question: object) -> Iterator[tuple[Any,
             return
         picture, patient = pixels.decode(upload.content), Patient.parse(age, sex, site)
         asked = [(predictor, predictor.predict(picture, patient)) for predictor in predictors.choose(choice, patient)]
-        yield _cards(asked, picture, patient, method), "", gr.Plot(visible=False)
+        digest = hashlib.sha256(upload.content).hexdigest()
+        cards = [_card(*pair, Told(picture, digest, patient, str(method))) for pair in asked]
+        said = f'<div class="answers" aria-live="polite">{"".join(cards)}</div>'
+        yield said, "", gr.Plot(visible=False)
         for predictor, prediction in asked:
             if predictor.takes_patient:
-                effect, curve = influence(predictor, picture, patient, prediction)
-                yield gr.skip(), effect, gr.Plot(curve, visible=True)
+                for effect, curve in influence(predictor, picture, patient, prediction):
+                    yield gr.skip(), effect, gr.Plot(curve, visible=True)
     except UserError as error:
         yield message(str(error), "alert"), "", gr.Plot(visible=False)
+
+
+def answer_anew(predictors: Predictors, answered: object, *question: object) -> Iterator[tuple[Any, ...]]:
+    """What `answer_one` says, and the question; nothing where that was answered last, for a form that is filled by an
+    example asks twice."""
+    if question == answered:
+        yield (gr.skip(),) * 4
+        return
+    for said in answer_one(predictors, *question):
+        yield *said, question
 
 
 def begin(predictors: Predictors) -> str:
@@ -66,21 +80,29 @@ def begin(predictors: Predictors) -> str:
     return message(BEGIN if predictors.runs() else NO_MODEL) + answer.taxonomy()
 
 
-def _cards(asked: list[tuple[Predictor, Prediction]], picture: Image.Image, patient: Patient, method: object) -> str:
-    cards = [
-        answer.card(predictor, patient, prediction, explain(predictor, picture, patient, prediction, method))
-        for predictor, prediction in asked
-    ]
-    return f'<div class="answers" aria-live="polite">{"".join(cards)}</div>'
+@dataclass(frozen=True)
+class Told:
+    """What the models were told: an image and the SHA-256 of its file, its patient, and a row of EXPLANATIONS."""
+
+    picture: Image.Image
+    digest: str
+    patient: Patient
+    method: str
 
 
-def explain(
-    predictor: Predictor, picture: Image.Image, patient: Patient, prediction: Prediction, method: object
-) -> str:
+def _card(predictor: Predictor, prediction: Prediction, told: Told) -> str:
+    patient = told.patient
+    known = {"age": patient.age, "sex": str(patient.sex), "site": str(patient.site)} if predictor.takes_patient else {}
+    record = {"image_sha256": told.digest, **known, **predictor.record(prediction)}
+    heatmap = explain(predictor, told.picture, patient, prediction, told.method)
+    return answer.card(predictor, patient, prediction, heatmap + answer.downloads(record))
+
+
+def explain(predictor: Predictor, picture: Image.Image, patient: Patient, prediction: Prediction, method: str) -> str:
     """The heatmap of the most probable diagnosis over the picture."""
-    if str(method) not in EXPLANATIONS:
+    if method not in EXPLANATIONS:
         raise UsageError(f"There is no explanation {method!r}: use one of {', '.join(EXPLANATIONS)}.")
-    explanation = EXPLANATIONS[str(method)]
+    explanation = EXPLANATIONS[method]
     found = prediction.diagnosis
     heatmap = explanation.explain(
         predictor.network, predictor.prepare(picture), encode([patient])[0], CODES.index(found.code)
@@ -88,18 +110,40 @@ def explain(
     return overlay(picture, heatmap, f"{explanation.title}: where it sees {found.name.lower()}.", explanation.limits)
 
 
+def variants(patient: Patient) -> dict[str, dict[str, Patient]]:
+    """The patient with another age, another sex or another site, by field and by value in words."""
+    ages = sorted({*CURVE_AGES, *([patient.age] if patient.age is not None else [])})
+    aged = {f"{age:g} years": replace(patient, age=age) for age in ages}
+    return {
+        "age": aged | {"unknown": replace(patient, age=None)},
+        "sex": {str(sex): replace(patient, sex=sex) for sex in Sex},
+        "body site": {str(site): replace(patient, site=site) for site in Site},
+    }
+
+
 def influence(
     predictor: Predictor, picture: Image.Image, patient: Patient, prediction: Prediction
-) -> tuple[str, go.Figure]:
-    """What the answer would be were the patient unknown, and the malignant probability by age."""
-    ages = sorted({*CURVE_AGES, *([patient.age] if patient.age is not None else [])})
-    aged = [replace(patient, age=age) for age in ages]
-    ageless = replace(patient, age=None)
-    others = list({Patient(), ageless, *aged} - {patient})
-    said = dict(zip(others, predictor.predict_patients(picture, others), strict=True)) | {patient: prediction}
-    malignant = [said[each].malignant_probability for each in aged]
-    curve = age_curve(ages, malignant, patient.age, said[ageless].malignant_probability)
-    return answer.without_patient(prediction, said[Patient()], patient), curve
+) -> Iterator[tuple[str, go.Figure]]:
+    """What the answer would be were the patient another: unknown or of another age; then, with as many more
+    predictions, of another sex or with another site, too."""
+    fields, said = variants(patient), {patient: prediction}
+    for others in ({Patient(), *fields["age"].values()}, {*fields["sex"].values(), *fields["body site"].values()}):
+        new = [other for other in others if other not in said]
+        said |= zip(new, predictor.predict_patients(picture, new), strict=True)
+        malignant = {
+            field: {value: said[other].malignant_probability for value, other in values.items()}
+            for field, values in fields.items()
+            if said.keys() >= {*values.values()}
+        }
+        now = {field: next(value for value, other in fields[field].items() if other == patient) for field in malignant}
+        effect = answer.without_patient(prediction, said[Patient()], patient) + answer.what_if(malignant, now)
+        yield effect, _age_curve(patient, malignant["age"], fields["age"])
+
+
+def _age_curve(patient: Patient, malignant: Mapping[str, float], aged: Mapping[str, Patient]) -> go.Figure:
+    shares = {other.age: malignant[value] for value, other in aged.items()}
+    unknown = shares.pop(None)
+    return age_curve([age for age in shares if age is not None], list(shares.values()), patient.age, unknown)
 
 
 def answer_many(

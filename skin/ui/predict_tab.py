@@ -168,16 +168,17 @@ def _build_one(page: Page, predictors: Predictors, showcase: Showcase) -> None:
         with gr.Column(scale=7, min_width=320):
             pictured = _build_examples(page, predictors, showcase, form)
             said = gr.HTML(asking.begin(predictors), elem_classes="flush", elem_id="said")
-            effect = gr.HTML(elem_classes="flush")
             curve = gr.Plot(show_label=False, visible=False)
+            effect = gr.HTML(elem_classes="flush", elem_id="effect")
             gr.HTML(message(LIMITS, "note"), elem_classes="flush")
+    answered = gr.State()
     changes = [part.change for part in (pictured, form.age, form.model)]
     changes += [part.input for part in (form.sex, form.site, form.method)]
     gr.on(
         changes,
-        partial(asking.answer_one, predictors),
-        form.question,
-        [said, effect, curve],
+        partial(asking.answer_anew, predictors),
+        [answered, *form.question],
+        [said, effect, curve, answered],
         preprocess=False,
         trigger_mode="always_last",
         show_progress="minimal",

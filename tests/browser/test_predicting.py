@@ -1,12 +1,14 @@
 """The Predict tab, as a visitor uses it."""
 
 import csv
+import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from served_app import App
 
@@ -43,7 +45,7 @@ def test_an_image_with_its_patient_is_answered_and_explained(predict: Page, demo
     predict.get_by_label("male", exact=True).click()
     choose(predict, "Body site", "back")
     expect(answer.locator("header")).to_contain_text("65 years, male, back")
-    expect(answer.locator("h3")).to_contain_text("%")
+    expect(answer.locator("h2")).to_contain_text("%")
     expect(answer.locator(".risk")).to_contain_text("show it to a")
     expect(predict.get_by_text("Were age, sex and site unknown")).to_be_visible()
     expect(predict.locator(".js-plotly-plot")).to_contain_text("65 years")
@@ -58,6 +60,32 @@ def test_the_opacity_of_the_heatmap_follows_the_keyboard(predict: Page, demo: Da
     expect(heat).to_have_css("opacity", "0")
     slider.press("End")
     expect(heat).to_have_css("opacity", "1")
+
+
+def test_a_prediction_and_its_heatmap_are_saved(predict: Page, demo: Dataset) -> None:
+    upload(predict, demo.images[0].path)
+    with predict.expect_download() as prediction:
+        predict.get_by_role("link", name="the prediction (JSON)").click()
+    assert prediction.value.suggested_filename == "prediction-trained.json"
+    assert json.loads(prediction.value.path().read_text())["run"] == "trained"
+
+    saved = []
+    for key in ("Home", "End"):
+        predict.get_by_label("Opacity of the heatmap").press(key)
+        with predict.expect_download() as heatmap:
+            predict.get_by_role("link", name="the heatmap (PNG)").click()
+        saved.append(Image.open(heatmap.value.path()))
+    assert saved[0].format == "PNG"
+    assert saved[0].size == Image.open(demo.images[0].path).size
+    assert saved[0].tobytes() != saved[1].tobytes()
+
+
+def test_what_the_patient_does_stays_below_an_example(predict: Page) -> None:
+    predict.get_by_role("button", name="Example 1:").click()
+    expect(predict.locator(".what-if table")).to_have_count(3)
+    expect(predict.locator("#said .pending, #said .generating")).to_have_count(0)
+    predict.wait_for_timeout(1000)
+    expect(predict.locator(".what-if table")).to_have_count(3)
 
 
 def test_an_example_hides_its_diagnosis_until_it_is_asked_for(predict: Page) -> None:
@@ -104,7 +132,7 @@ def phone(browser: Browser, app: App) -> Iterator[Page]:
 
 def test_on_a_phone_the_answer_comes_into_sight(phone: Page, demo: Dataset, tmp_path: Path) -> None:
     upload(phone, demo.images[0].path)
-    expect(phone.locator(".answer h3")).to_be_in_viewport()
+    expect(phone.locator(".answer h2")).to_be_in_viewport()
     phone.get_by_label("Remove Image").click()
     expect(phone.get_by_label("Age (years)")).to_be_in_viewport()
     text = tmp_path / "image.jpg"
@@ -118,15 +146,15 @@ def test_on_a_phone_the_page_stays_where_somebody_types(phone: Page, demo: Datas
     age.focus()
     expect(age).to_have_attribute("inputmode", "decimal")
     upload(phone, demo.images[0].path)
-    expect(phone.locator(".answer h3")).to_be_visible()
+    expect(phone.locator(".answer h2")).to_be_visible()
     age.fill("40")
     expect(phone.locator(".answer header")).to_contain_text("40 years")
-    expect(phone.locator(".answer h3")).not_to_be_in_viewport()
+    expect(phone.locator(".answer h2")).not_to_be_in_viewport()
 
 
 def test_on_a_desktop_the_page_stays_where_it_is(predict: Page, demo: Dataset) -> None:
     upload(predict, demo.images[0].path)
-    expect(predict.locator(".answer h3")).to_be_visible()
+    expect(predict.locator(".answer h2")).to_be_visible()
     assert predict.evaluate("scrollY") == 0
 
 

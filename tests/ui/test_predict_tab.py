@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import io
 import json
 import re
@@ -65,13 +66,57 @@ def test_an_image_alone_is_answered_by_the_image_model(two_models: Workspace, se
 
 
 def test_with_a_patient_comes_what_the_patient_does_to_the_answer(two_models: Workspace, send: Send) -> None:
-    (said, *_), (_, effect, curve) = ask(two_models, send(photograph("blue")), "90")
+    (said, *_), (_, effect, curve), *_ = ask(two_models, send(photograph("blue")), "90")
     assert "image, 90 years, sex unknown, site unknown" in said
     assert "Were age, sex and site unknown" in effect
     assert "it would say Melanocytic nevus" in effect
     drawn = json.loads(curve.value["plot"])["data"][0]
     assert (drawn["x"][0], drawn["x"][-1]) == (0, 90)
     assert drawn["y"] == sorted(drawn["y"])
+
+
+def test_every_value_of_every_field_is_tried_one_at_a_time(two_models: Workspace, send: Send) -> None:
+    *_, (_, first, _), (_, effect, _) = ask(two_models, send(photograph("blue")), "90", "male")
+    assert re.findall("<caption>Malignant probability by ([^<]+)<", first) == ["age"]
+    tables = dict(re.findall("<caption>Malignant probability by ([^<]+)</caption>(.*?)</table>", effect))
+    values = {field: re.findall('<th scope="row">([^<]+)<', table) for field, table in tables.items()}
+    assert values["age"] == ["0 years", *(f"{age} years" for age in asking.CURVE_AGES[1:]), "unknown"]
+    assert (values["sex"], values["body site"]) == (list(Sex), list(Site))
+    given = re.findall('aria-current="true"><th scope="row">([^<]+)<', effect)
+    assert given == ["90 years", "male", "unknown"]
+
+
+def test_the_tables_show_what_the_model_answers_for_each_patient(two_models: Workspace, send: Send) -> None:
+    sent = send(photograph("blue"))
+    *_, (_, effect, _) = ask(two_models, sent, "30")
+    (predictor,) = Predictors(two_models).choose(AUTOMATIC, Patient(90))
+    asked = predictor.predict(Path(sent["path"]), Patient(90)).malignant_probability
+    (row,) = re.findall(r'">90 years</th>.*?<td>([^<]+)</td></tr>', effect)
+    assert row == answer.percent(asked)
+
+
+def test_a_question_that_was_answered_last_is_not_answered_again(two_models: Workspace, send: Send) -> None:
+    predictors = Predictors(two_models)
+    question = (send(photograph()), "40", "unknown", "unknown", AUTOMATIC, "grad-cam")
+    *_, answered = list(asking.answer_anew(predictors, None, *question))[-1]
+    assert answered == question
+    (again,) = asking.answer_anew(predictors, answered, *question)
+    assert again == (gr.skip(),) * 4
+    assert "41 years" in next(asking.answer_anew(predictors, answered, question[0], "41", *question[2:]))[0]
+
+
+def test_a_prediction_downloads_as_the_record_of_the_api_and_its_patient(two_models: Workspace, send: Send) -> None:
+    sent = send(photograph("blue"), "jane_doe.png")
+    content = Path(sent["path"]).read_bytes()
+    for age, name in (("", "ham10000-image"), ("90", "ham10000-multimodal")):
+        said = ask(two_models, sent, age)[0][0]
+        (encoded,) = re.findall(rf'download="prediction-{name}.json" href="data:application/json;base64,([^"]+)"', said)
+        record = json.loads(base64.b64decode(encoded))
+        assert record["image_sha256"] == hashlib.sha256(content).hexdigest()
+        assert record.get("age") == (90 if age else None)
+        (predictor,) = Predictors(two_models).choose(name, Patient())
+        asked = predictor.record(predictor.predict(content, Patient.parse(age)))
+        assert {key: record[key] for key in asked} == asked
 
 
 def test_both_models_stand_side_by_side(two_models: Workspace, send: Send) -> None:
@@ -147,7 +192,7 @@ def test_what_was_hidden_in_the_upload_does_not_reach_the_page(two_models: Works
     assert b"Jane Doe" in content
     said = ask(two_models, send(content, "jane_doe.jpg"))[0][0]
     assert "jane_doe" not in said
-    pictures = re.findall(r"base64,([^\"]+)", said)
+    pictures = re.findall(r"image/\w+;base64,([^\"]+)", said)
     assert len(pictures) == 2
     assert all(b"Jane Doe" not in base64.b64decode(picture) for picture in pictures)
 
