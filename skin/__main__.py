@@ -464,13 +464,18 @@ def export(
 
 
 @_command
-def benchmark(as_json: AsJson = False, home: Home = None) -> None:
+def benchmark(
+    group: Annotated[str, typer.Argument(help="speed, or stress: the app under load and attack.")] = "speed",
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
     """Measure what the design promises: the engine as ratios of two ways of doing the same, the app in seconds."""
-    from skin.benchmark import BENCHMARKS, measure  # Keras takes seconds to load
+    from skin.benchmark import GROUPS, measure  # Keras takes seconds to load
 
-    results = [
-        measure(name, Workspace.locate(home)) for name in console(BENCHMARKS, desc="Measuring", total=len(BENCHMARKS))
-    ]
+    if group not in GROUPS:
+        raise UsageError(f"There is no group of benchmarks {group!r}: give one of {', '.join(GROUPS)}.")
+    rows = console(GROUPS[group], desc="Measuring", total=len(GROUPS[group]))
+    results = [measure(name, Workspace.locate(home)) for name in rows]
     if as_json:
         _print_json([dataclasses.asdict(result) for result in results])
         return

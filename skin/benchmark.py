@@ -5,16 +5,13 @@ Everything is measured on EfficientNet-Lite0, with its real weights, and the dra
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +20,7 @@ import numpy as np
 import psutil
 from gradio_client import Client, handle_file
 
-from skin import patient
+from skin import patient, stress
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.batches import Batches, Examples
@@ -35,6 +32,7 @@ from skin.models.normalization import BatchNormalization
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.plots.training import history_figure
 from skin.run import Epoch
+from skin.stress import Load
 from skin.workspace import PROJECT, Workspace
 
 _CONFIG = TrainConfig.parse({"image_size": 160, "model": "multimodal"})
@@ -45,7 +43,7 @@ _REPEATS = 5
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A row of BENCHMARKS: what is measured, and the least (or, where smaller is better, largest) value that is promised."""
+    """A row of GROUPS: what is measured, and the least (or, where smaller is better, largest) value that is promised."""
 
     label: str
     unit: str
@@ -67,8 +65,8 @@ class Result:
 
 
 def measure(name: str, workspace: Workspace) -> Result:
-    """Run one row of BENCHMARKS."""
-    row = BENCHMARKS[name]
+    """Run one row of GROUPS."""
+    row = (BENCHMARKS | STRESS)[name]
     value = row.measure(workspace)
     is_kept = value <= row.promised if row.smaller_is_better else value >= row.promised
     return Result(name, row.label, value, row.promised, row.unit, is_kept)
@@ -213,32 +211,6 @@ def _train_on(n_images: int, workspace: Workspace) -> float:
     return peak / 1e9
 
 
-@contextlib.contextmanager
-def _app(workspace: Workspace) -> Iterator[str]:
-    """The app, started as a user starts it; gives the address at which it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--home", str(workspace.home), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        url = f"http://127.0.0.1:{port}/"
-        while not _answers(url):
-            if process.poll() is not None:
-                raise RuntimeError(f"{' '.join(command)} ended by itself")
-            time.sleep(0.02)
-        yield url
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
-        return True
-    return False
-
-
 def _typical_seconds(work: Callable[[], object]) -> float:
     """What a user waits for, as a rule: the median."""
     return statistics.median(_seconds(work) for _ in range(_REPEATS))
@@ -246,7 +218,7 @@ def _typical_seconds(work: Callable[[], object]) -> float:
 
 def _page(workspace: Workspace) -> float:
     def start() -> None:
-        with _app(workspace):
+        with stress.app(workspace):
             pass
 
     return _typical_seconds(start)
@@ -254,8 +226,8 @@ def _page(workspace: Workspace) -> float:
 
 def _api(workspace: Workspace) -> float:
     image = handle_file(datasets.load("demo", workspace).images[0].path)
-    with _app(workspace) as url:
-        client = Client(url, verbose=False)
+    with stress.app(workspace) as app:
+        client = Client(app.url, verbose=False)
         return _typical_seconds(lambda: client.predict(image, api_name="/predict"))
 
 
@@ -281,7 +253,37 @@ BENCHMARKS: dict[str, Benchmark] = {
     "api": Benchmark("a prediction through the API, upload to answer", "s", 0.3, _api, True),
     "history": Benchmark("the curves of 1,000 epochs", "s", 0.3, _history, True),
 }
-"""The benchmarks by name."""
+"""The benchmarks of speed by name."""
+
+
+def _stressed(measure: Callable[[Load], float], load: Load = Load()) -> Callable[[Workspace], float]:
+    return lambda _: measure(load)
+
+
+STRESS: dict[str, Benchmark] = {
+    "picture": Benchmark(
+        "memory that the worst of the hostile pictures takes", "MB", 150, _stressed(stress.worst_picture), True
+    ),
+    "growth": Benchmark("memory after 5,000 predictions by 2,000 sessions", "MB", 150, _stressed(stress.growth), True),
+    "crowd": Benchmark(
+        "p95 of a visitor's wait while 100 others ask, against an idle app",
+        "x",
+        100,
+        _stressed(stress.beside_others),
+        True,
+    ),
+    "hostile": Benchmark(
+        "p95 of a visitor's wait beside 8 hostile pictures, against an idle app",
+        "x",
+        20,
+        _stressed(stress.beside_hostile),
+        True,
+    ),
+}
+"""The benchmarks of the app under load by name."""
+
+GROUPS = {"speed": BENCHMARKS, "stress": STRESS}
+"""What `python -m skin benchmark` measures by the name that it is given."""
 
 
 if __name__ == "__main__":
