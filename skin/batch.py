@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from skin.data import pixels
+from skin.data.image_file import FORMATS
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.patient import Patient
@@ -43,7 +44,7 @@ Patients = Mapping[str, Patient]
 Named = tuple[str, pixels.ImageInput]
 """An image and its name."""
 
-SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in pixels.FORMATS)
+SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
 """By which the images of a folder are known; what they are is told by their content."""
 
 Choose = Callable[[Patient], Sequence[Predictor]]
@@ -62,7 +63,7 @@ def _images_in(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     shown = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     if not shown:
-        raise UserError(f"{folder} holds no image: name a folder with {', '.join(pixels.FORMATS)} files.")
+        raise UserError(f"{folder} holds no image: name a folder with {', '.join(FORMATS)} files.")
     return shown
 
 

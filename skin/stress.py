@@ -235,7 +235,9 @@ def growth(load: Load) -> float:
     """MB by which the app has grown after so many predictions by so many sessions."""
     with warm_app() as (started, _visitor):
         before = started.memory()
-        visitors = [Visitor(started, _lesion(), number) for number in range(4)]  # of whose number `sessions` is a multiple
+        visitors = [
+            Visitor(started, _lesion(), number) for number in range(4)
+        ]  # of whose number `sessions` is a multiple
 
         def predict(first: int) -> None:  # the sessions of one visitor are no other's
             for number in range(first, load.predictions, len(visitors)):

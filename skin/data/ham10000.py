@@ -15,7 +15,7 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from skin.data import pixels
+from skin.data import image_file
 from skin.errors import UsageError, UserError
 from skin.files import write_atomically
 from skin.lesion import CODES, LesionImage
@@ -258,7 +258,7 @@ def _unreadable(images: Sequence[LesionImage], workspace: Workspace, progress: P
 
 def _flaw(image: LesionImage) -> str:
     try:
-        pixels.check(image.path)
+        image_file.check(image.path)
     except UserError as error:
         return str(error)
     return ""

@@ -2,9 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,11 @@ import numpy as np
 from filelock import FileLock
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from skin.data import image_file
+from skin.data.decoder import DECODERS
+from skin.data.image_file import MAX_BYTES
 from skin.errors import UserError
 from skin.lesion import LesionImage
 from skin.progress import Progress, silent
@@ -25,19 +27,6 @@ if TYPE_CHECKING:  # at run time, reading a data set needs this module to check 
 
 ImageInput = bytes | Path | Image.Image | NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
-"""What is read, told from the content, never from the name."""
-
-MAX_BYTES = 20_000_000
-"""Largest upload, in bytes."""
-
-MAX_PIXELS = 50_000_000
-"""Largest image, in pixels; checked before any pixel is decoded."""
-
-MIN_SIDE = 16
-"""Smallest side, in pixels."""
-
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 _VERSION = 1
 _CHUNK = 128
 
@@ -45,17 +34,17 @@ _CHUNK = 128
 def decode(image: ImageInput) -> Image.Image:
     """The image in RGB, upright as its EXIF says, transparency on white, the first frame of an animation.
 
-    Raises UserError in one sentence for what is no image, damaged, too large or too small.
+    An image of four million pixels or more is reduced by a whole number while it is decoded, to between one and four
+    million pixels: far more than a network sees. Encoded bytes, which may be a stranger's, are decoded in a process that
+    is bounded in memory and time. Raises UserError in one sentence for what is no image, damaged, too large or too small.
     """
-    with _opened(image) as (opened, name):
-        return _rgb(opened, name)
-
-
-def check(path: Path) -> None:
-    """Raise the UserError that `decode` would, at a fraction of its cost: a JPEG is decoded at an eighth of its size."""
-    with _opened(path) as (opened, name):
-        opened.draft(None, (1, 1))
-        _rgb(opened, name)
+    if isinstance(image, np.ndarray):
+        return image_file.decode(_from_array(image))
+    if not isinstance(image, bytes):
+        return image_file.decode(image)
+    if len(image) > MAX_BYTES:
+        raise UserError(f"The image has more than {MAX_BYTES // 10**6} MB: save it smaller.")
+    return DECODERS.decode(image)
 
 
 def prepare(image: ImageInput, size: int) -> NDArray[np.uint8]:
@@ -76,36 +65,6 @@ def prepare_all(images: Sequence[ImageInput], size: int) -> NDArray[np.uint8]:
         return np.stack(list(threads.map(lambda image: prepare(image, size), images)))
 
 
-@contextmanager
-def _opened(image: ImageInput) -> Iterator[tuple[Image.Image, str]]:
-    """The image, checked by its header alone, and its name in a message. Whatever fails inside is a UserError."""
-    name = image.name if isinstance(image, Path) else "The image"
-    try:
-        with _read(image) as opened:
-            _check_size(opened, name)
-            yield opened, name
-    except UserError:
-        raise
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise UserError(f"{error.filename} is no file that can be read: check the path.") from error
-    except UnidentifiedImageError as error:
-        raise UserError(f"{name} is not an image in a format that is read here: use {', '.join(FORMATS)}.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UserError(_too_large(name)) from error
-    except Exception as error:  # on damaged data Pillow's readers raise nearly anything
-        raise UserError(f"{name} is damaged or cut short: save it again, or choose another image.") from error
-
-
-def _read(image: ImageInput) -> AbstractContextManager[Image.Image]:
-    if isinstance(image, np.ndarray):
-        return _from_array(image)
-    if isinstance(image, Image.Image):
-        return nullcontext(image)  # the caller's, who closes it
-    if isinstance(image, bytes) and len(image) > MAX_BYTES:
-        raise UserError(f"The image has more than {MAX_BYTES // 10**6} MB: save it smaller.")
-    return Image.open(BytesIO(image) if isinstance(image, bytes) else image, formats=FORMATS)
-
-
 def _from_array(array: NDArray[np.uint8]) -> Image.Image:
     is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not is_image:
@@ -114,35 +73,6 @@ def _from_array(array: NDArray[np.uint8]) -> Image.Image:
             "give uint8 of shape (height, width), (height, width, 3) or (height, width, 4)."
         )
     return Image.fromarray(array)
-
-
-def _check_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UserError(_too_large(name))
-    if min(width, height) < MIN_SIDE:
-        raise UserError(f"{name} is only {width}×{height} pixels: {MIN_SIDE}×{MIN_SIDE} is the least.")
-
-
-def _too_large(name: str) -> str:
-    return f"{name} has more than {MAX_PIXELS // 10**6} million pixels: make it smaller."
-
-
-def _rgb(image: Image.Image, name: str) -> Image.Image:
-    upright = _eight_bit(ImageOps.exif_transpose(image))
-    if upright.mode not in _MODES:
-        raise UserError(f"{name} has pixels of type {upright.mode}: save it as an ordinary JPEG or PNG.")
-    if not upright.has_transparency_data:
-        return upright.convert("RGB")
-    layer = upright.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Pillow cuts 16-bit grey off at 255 when it converts it; this scales it."""
-    if not image.mode.startswith("I"):
-        return image
-    return Image.fromarray(np.clip(np.asarray(image) / 257 + 0.5, 0, 255).astype(np.uint8))
 
 
 def open_pixels(dataset: "Dataset", size: int, workspace: Workspace, progress: Progress = silent) -> NDArray[np.uint8]:

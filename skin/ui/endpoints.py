@@ -12,6 +12,7 @@ from gradio.events import api
 
 from skin import batch
 from skin.batch import Row
+from skin.data.image_file import MAX_BYTES, MAX_PIXELS
 from skin.errors import UsageError
 from skin.lesion import CODES
 from skin.patient import MAX_AGE, Patient, Sex, Site
@@ -27,7 +28,8 @@ BATCH: dict[str, Any] = {"concurrency_id": "predict_batch", "concurrency_limit":
 
 
 PARAMETERS: Mapping[str, str] = {
-    "image": "A JPEG, PNG, WebP, TIFF or BMP file of at most 20 MB and 50 million pixels.",
+    "image": f"A file of at most {MAX_BYTES // 10**6} MB and, by format, so many million pixels: "
+    f"{', '.join(f'{name} {pixels // 10**6}' for name, pixels in MAX_PIXELS.items())}.",
     "age": f"Age of the patient in years, at most {MAX_AGE:.0f}; None (null) if unknown.",
     "sex": "Sex of the patient.",
     "site": "Body site of the lesion.",

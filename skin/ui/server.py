@@ -38,7 +38,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from skin.data.pixels import MAX_BYTES
+from skin.data.image_file import MAX_BYTES
 from skin.errors import UsageError
 from skin.ui import uploads
 from skin.ui.access import Access

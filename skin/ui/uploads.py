@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gradio.utils import get_upload_folder
 
-from skin.data.pixels import MAX_BYTES
+from skin.data.image_file import MAX_BYTES
 from skin.errors import UserError
 
 MAX_FILES = 500

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skin.data.pixels import MAX_BYTES
+from skin.data.image_file import MAX_BYTES
 from skin.errors import UserError
 from skin.ui import uploads
 
