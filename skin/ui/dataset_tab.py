@@ -141,6 +141,12 @@ def draw(shelf: Shelf, look: Look, normalisation: str) -> list[Any]:
     ]
 
 
+def show_tables(shelf: Shelf, look: Look) -> Any:
+    """What the figures draw, as tables."""
+    frame = shelf.selected(look)
+    return gr.skip() if frame.empty else facts.figure_tables(frame)
+
+
 def show_images(shelf: Shelf, look: Look, page: int, step: int = 0) -> tuple[Any, str, int]:
     """The images `step` pages on (0: on the first page), their title, and the page's number.
 
@@ -296,6 +302,8 @@ def _build_figures(scene: Scene) -> None:
         confirmation, sources = _figure(), _figure()
     normalisation = gr.Radio(list(plots.NORMALISATIONS), value="images", label="The cells of the heat map say")
     heat_map = _figure()
+    tables = gr.HTML(elem_classes="flush")
+    scene.on(scene.look.change, show_tables, [], [tables])
     outputs = [diagnoses, sites, sexes, lesions, ages, boxes, confirmation, sources, heat_map]
     for event in (scene.look.change, normalisation.input):
         scene.on(event, draw, [normalisation], outputs)

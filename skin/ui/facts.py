@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from skin.data.datasets import Dataset
@@ -44,6 +45,7 @@ def headline(frame: pd.DataFrame, whole: pd.DataFrame) -> str:
         "images": _of(len(frame), len(whole)),
         "lesions": _of(frame["lesion_id"].nunique(), whole["lesion_id"].nunique()),
         "classes": _of(frame["diagnosis"].nunique(), whole["diagnosis"].nunique()),
+        "imbalance ratio": _imbalance(frame),
         "malignant": f"{frame['diagnosis'].isin(malignant).mean():.1%}",
         "ages missing": f"{frame['age'].isna().sum():,}",
         "sexes missing": f"{(frame['sex'] == Sex.UNKNOWN).sum():,}",
@@ -51,6 +53,12 @@ def headline(frame: pd.DataFrame, whole: pd.DataFrame) -> str:
     }
     cards = "".join(f"<div><dt>{label}</dt><dd>{figure}</dd></div>" for label, figure in figures.items())
     return f'<dl class="facts">{cards}</dl><p>{_in_words(frame)}</p>'
+
+
+def _imbalance(frame: pd.DataFrame) -> str:
+    """Images of the largest class for each of the smallest one that there is."""
+    counts = frame["diagnosis"].value_counts()
+    return f"{counts.max() / counts.min():.1f} : 1" if len(counts) > 1 else "–"
 
 
 def _of(count: int, total: int) -> str:
@@ -149,6 +157,45 @@ def _bars(title: str, counts: Mapping[str, int]) -> str:
     return f'<section class="counts"><h3>{title}</h3><dl>{rows}</dl></section>'
 
 
+AGE_GROUP = 10
+"""Years of a row of the table of ages."""
+
+
+def figure_tables(frame: pd.DataFrame) -> str:
+    """What the figures draw, as tables for whoever cannot see them, folded away."""
+    known = frame.dropna(subset="age")
+    groups = (known["age"] // AGE_GROUP * AGE_GROUP).astype(int)
+    ages = groups.map(lambda start: f"{start} to {start + AGE_GROUP - 1}").rename("Age in years")
+    quartiles = known.groupby(["diagnosis", "sex"])["age"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
+    quartiles = quartiles.rename(columns="{:.0%} are at most".format).rename_axis(["Diagnosis", "Sex"])
+    tables = {
+        "Images by age": pd.crosstab(ages, known["diagnosis"]).loc[ages[groups.sort_values().index].unique()],
+        "Age by diagnosis and sex, in years": quartiles.reset_index(),
+        "How the diagnosis was confirmed": _by_diagnosis(frame, "confirmed_by", "Confirmed by"),
+        "Source of the images": _by_diagnosis(frame, "source", "Source"),
+        "Images by body site": _by_diagnosis(frame, "site", "Body site"),
+    }
+    shown = "".join(f"<h3>{title}</h3>{_plain(table)}" for title, table in tables.items() if table is not None)
+    return f"<details><summary>The figures as tables</summary>{shown}</details>"
+
+
+def _by_diagnosis(frame: pd.DataFrame, column: str, label: str) -> pd.DataFrame | None:
+    """How often each value of the column meets each diagnosis; None where it is not known of any image."""
+    if (frame[column] == "").all():
+        return None
+    values = frame[column].replace("", "unknown").str.replace("_", " ")
+    table = pd.crosstab(values.rename(label), frame["diagnosis"])
+    return table.loc[table.sum(axis="columns").sort_values(ascending=False).index]
+
+
+def _plain(table: pd.DataFrame) -> str:
+    """A table of text and numbers; it scrolls by itself where the page is narrow."""
+    if table.index.name:
+        table = table.rename_axis(columns=None).reset_index()
+    html = table.to_html(index=False, border=0, classes="plain figures", justify="left", float_format="{:.0f}".format)
+    return f'<div class="wide" tabindex="0">{html}</div>'
+
+
 def split_summary(rule: str, split: Split, audit: LeakAudit, images: Sequence[LesionImage]) -> str:
     """How large the parts of a split are, and what they share."""
     lesion_of = {image.image_id: image.lesion_id for image in images}
@@ -162,7 +209,21 @@ def split_summary(rule: str, split: Split, audit: LeakAudit, images: Sequence[Le
         }
         for part, ids in split.parts.items()
     )
-    return f"<h3>Split {rule.replace('-', ' ')}</h3>{_verdict(audit.shared_test_images, len(split.test))}{table}"
+    return f"<h3>Split {rule.replace('-', ' ')}</h3>{_verdict(audit.shared_test_images, len(split.test))}{table}{_leak(audit)}"
+
+
+def _leak(audit: LeakAudit) -> str:
+    """What the figure of the leak draws, as a table."""
+    table = _table(
+        {
+            "Diagnosis": known.name,
+            "Test images": f"{audit.test_by_diagnosis[known.code]:,}",
+            "Of them of lesions in train": f"{audit.shared_test_by_diagnosis.get(known.code, 0):,}",
+        }
+        for known in TAXONOMY
+        if audit.test_by_diagnosis.get(known.code)
+    )
+    return f"<details><summary>Test images that leak, as a table</summary>{table}</details>"
 
 
 def _verdict(shared: int, total: int) -> str:

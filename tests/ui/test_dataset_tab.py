@@ -127,10 +127,10 @@ def test_where_nothing_fits_a_hint_replaces_the_panel(shelf: Shelf) -> None:
     assert skipped([headline]) == [True]
 
 
-@pytest.mark.parametrize("section", ["draw", "show_images", "show_table", "show_classes"])
+@pytest.mark.parametrize("section", ["draw", "show_images", "show_table", "show_classes", "show_tables"])
 def test_sections_bear_an_empty_selection(shelf: Shelf, section: str) -> None:
     nothing = Look("demo", filters=Filters(youngest=119, unknown_age=False))
-    inputs = {"draw": ("images",), "show_images": (0,), "show_table": ("",), "show_classes": ()}
+    inputs = {"draw": ("images",), "show_images": (0,), "show_table": ("",), "show_classes": (), "show_tables": ()}
 
     getattr(tab, section)(shelf, nothing, *inputs[section])
 

@@ -5,7 +5,7 @@ import pytest
 
 from skin.data.datasets import Dataset, Dropped
 from skin.data.splits import SPLITTERS, audit
-from skin.lesion import TAXONOMY
+from skin.lesion import CODES, TAXONOMY
 from skin.plots.style import DIAGNOSIS_COLOURS
 from skin.ui import facts
 
@@ -47,7 +47,10 @@ def test_headline_figures_of_a_part_and_of_the_whole(demo: Dataset) -> None:
     )
     said = text(facts.headline(part, whole))
     assert f"images {len(part)} of {len(whole)}" in said
-    assert "classes 1 of 7 malignant 100.0%" in said
+    assert "classes 1 of 7 imbalance ratio – malignant 100.0%" in said
+    assert "imbalance ratio –" in said
+    counts = whole["diagnosis"].value_counts()
+    assert f"imbalance ratio {counts.max() / counts.min():.1f} : 1" in text(facts.headline(whole, whole))
     assert f"ages missing {part['age'].isna().sum()}" in said
     assert "Melanoma (100.0%); median age" in said
 
@@ -68,6 +71,30 @@ def test_a_caption_says_what_is_unknown() -> None:
     assert facts.caption(row, synthetic=False) == (
         "Melanocytic nevus · age unknown · sex unknown · site unknown · confirmed by follow up · I1 of lesion L1"
     )
+
+
+def test_every_figure_is_a_table_too(demo: Dataset) -> None:
+    frame = demo.frame()
+    said = text(facts.figure_tables(frame))
+
+    for title in (
+        "Images by age",
+        "Age by diagnosis and sex",
+        "How the diagnosis was confirmed",
+        "Images by body site",
+    ):
+        assert title in said
+    assert "Source" not in said  # the demo data names none
+    thirties = frame[frame["age"].between(30, 39)]["diagnosis"].value_counts()
+    assert "30 to 39 " + " ".join(str(thirties.get(code, 0)) for code in CODES) in said
+    median = frame[(frame["diagnosis"] == "bcc") & (frame["sex"] == "female")]["age"].quantile([0.25, 0.5, 0.75])
+    assert f"bcc female {' '.join(f'{age:.0f}' for age in median)}" in said
+    assert facts.figure_tables(frame[frame["age"].isna()])  # nothing known, nothing broken
+
+
+def test_a_strangers_table_brings_no_markup_into_the_page(demo: Dataset) -> None:
+    frame = demo.frame().assign(source="<img src=x>")
+    assert "<img" not in facts.figure_tables(frame)
 
 
 def test_the_class_table_explains_and_counts_every_diagnosis(demo: Dataset) -> None:
