@@ -29,14 +29,15 @@ HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"
 class Sight:
     """All that decides what the monitor shows: where two are equal, there is nothing to send to the browser.
 
-    `history` and `log` change with those files; `states` holds the name and state of every run; `obstacle` is why a
-    run that ended early cannot be resumed as things are, "" where it can.
+    `histories` holds every run with when its history changed, 0 where it has none; `log` changes with that file;
+    `states` holds the name and state of every run; `obstacle` is why a run that ended early cannot be resumed as things
+    are, "" where it can.
     """
 
     run: Run | None
     status: Status | None
     problem: str
-    history: tuple[str, float]
+    histories: tuple[tuple[Run, float], ...]
     log: tuple[str, float]
     queue: tuple[str, ...]
     states: tuple[tuple[str, str], ...]
@@ -67,7 +68,7 @@ def look(workspace: Workspace, chosen: str) -> Sight:
         run,
         status,
         problem,
-        history=(run.name, _modified(run.history_path)) if run else ("", 0.0),
+        histories=tuple((run, _modified(run.history_path)) for run in all_runs),
         log=(run.name, _modified(run.log_path)) if run else ("", 0.0),
         queue=tuple(run.name for run in living[1:]),
         states=tuple((run.name, state_of(run)) for run in all_runs),

@@ -8,10 +8,9 @@ import gradio as gr
 
 from skin import jobs
 from skin import run as runs
-from skin.errors import UsageError, UserError
-from skin.plots.training import history_figure
+from skin.errors import UsageError
 from skin.run import Run, State
-from skin.ui import form, monitor, training_form, view
+from skin.ui import curves, form, monitor, training_form, view
 from skin.ui.facts import message
 from skin.ui.monitor import FOLLOW, Sight
 from skin.ui.page import OWN_MACHINE, Page, spoken
@@ -35,16 +34,16 @@ class MonitorParts:
     stop: gr.Button
     resume: gr.Button
     open_in: dict[str, gr.Button]
-    figure: gr.Plot
     log: gr.HTML
     table: gr.Dataframe
     seen: gr.State
+    drawing: dict[str, Any]
 
     @property
     def listener(self) -> dict[str, Any]:
         """What `refresh` reads and writes."""
         buttons = [self.stop, self.resume, *self.open_in.values()]
-        outputs = [self.seen, self.chosen, self.table, self.card, self.figure, self.log, *buttons]
+        outputs = [self.seen, self.chosen, self.table, self.card, self.log, *buttons]
         return {"inputs": [self.chosen, self.seen], "outputs": outputs, **QUIET}
 
 
@@ -60,7 +59,7 @@ def build(page: Page) -> None:
             parts = _lay_out_monitor(page)
     parts.table.render()  # type: ignore[no-untyped-call]
     refreshing = {"fn": partial(refresh, page.workspace, page.read_only), **parts.listener}
-    gr.on([page.blocks.load, page.timer.tick, parts.chosen.change], **refreshing)
+    gr.on([page.blocks.load, page.timer.tick, parts.chosen.change], **refreshing).then(**parts.drawing)
     page.opened.change(partial(follow, page.workspace), page.opened, parts.chosen, **QUIET)
     parts.table.select(pick, None, parts.chosen, **QUIET)
     for tab, button in parts.open_in.items():
@@ -87,7 +86,8 @@ def _lay_out_monitor(page: Page) -> MonitorParts:
         stop = gr.Button(STOP, variant="stop", visible=may_change, elem_id="stop", **small)
         resume = gr.Button("Resume", visible=may_change, **small)
         open_in = {key: gr.Button(title, **small) for key, title in OPEN_IN.items()}
-    figure = gr.Plot(label="Loss and accuracy by epoch", show_label=False, visible=False, elem_id="history")
+    seen = gr.State(None)
+    drawing = curves.build(page, seen)
     log = gr.HTML(elem_id="log")
     table = gr.Dataframe(
         label="All runs: choose a row to watch it",
@@ -96,7 +96,7 @@ def _lay_out_monitor(page: Page) -> MonitorParts:
         elem_id="runs",
         render=False,
     )
-    return MonitorParts(chosen, card, stop, resume, open_in, figure, log, table, gr.State(None))
+    return MonitorParts(chosen, card, stop, resume, open_in, log, table, seen, drawing)
 
 
 def _wire_jobs(page: Page, parts: MonitorParts, refreshing: dict[str, Any]) -> None:
@@ -141,7 +141,6 @@ def refresh(workspace: Workspace, read_only: bool, chosen: str, seen: Sight | No
         gr.Dropdown(_choices(sight)) if has_changed("states") else gr.skip(),
         monitor.table(workspace) if has_changed("states") else gr.skip(),
         monitor.card(sight, show_details=not read_only),
-        _figure(sight) if has_changed("history") else gr.skip(),
         monitor.log(sight) if has_changed("log") and not read_only else gr.skip(),
         *_buttons(sight),
     )
@@ -150,14 +149,6 @@ def refresh(workspace: Workspace, read_only: bool, chosen: str, seen: Sight | No
 def _choices(sight: Sight | None = None) -> list[tuple[str, str]]:
     names = [(f"{name} ({state})", name) for name, state in sight.states] if sight else []
     return [("The one that trains, or the newest", FOLLOW), *names]
-
-
-def _figure(sight: Sight) -> Any:
-    try:
-        history = sight.run.history() if sight.run else []
-    except UserError:
-        history = []
-    return gr.Plot(history_figure(history), visible=True) if history else gr.Plot(visible=False)
 
 
 def _buttons(sight: Sight) -> list[gr.Button]:

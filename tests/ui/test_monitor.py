@@ -43,7 +43,7 @@ def test_every_state_has_a_card_with_the_runs_name(workspace: Workspace, state: 
 
 
 def test_without_runs_the_card_says_how_to_start_one() -> None:
-    nothing = monitor.Sight(None, None, "", history=("", 0.0), log=("", 0.0), queue=(), states=())
+    nothing = monitor.Sight(None, None, "", histories=(), log=("", 0.0), queue=(), states=())
 
     assert "No run yet: the form starts one" in monitor.card(nothing, show_details=True)
     assert monitor.log(nothing) == ""
@@ -126,7 +126,7 @@ def test_nothing_new_looks_the_same(workspace: Workspace) -> None:
     run.append_history(epoch(2))
 
     after = monitor.look(workspace, "mine")
-    assert after.history != before.history
+    assert after.histories != before.histories
     assert (after.status, after.log) == (before.status, before.log)
 
 

@@ -153,14 +153,14 @@ def test_nothing_new_sends_nothing(workspace: Workspace) -> None:
     assert tab.refresh(workspace, False, "", first[0]) == gr.skip()
 
 
-def test_a_new_log_line_does_not_send_the_figure_and_the_table_again(workspace: Workspace) -> None:
+def test_a_new_log_line_does_not_send_the_table_again(workspace: Workspace) -> None:
     run = claimed(workspace, State.TRAINING)
     seen = tab.refresh(workspace, False, "", None)[0]
     run.log_path.write_text("A line.\n")
 
-    _, choices, table, card, figure, log, *_ = tab.refresh(workspace, False, "", seen)
+    _, choices, table, card, log, *_ = tab.refresh(workspace, False, "", seen)
 
-    assert choices == table == figure == gr.skip()
+    assert choices == table == gr.skip()
     assert "mine" in card
     assert "A line." in log
 
@@ -184,7 +184,7 @@ def test_who_only_looks_is_not_shown_the_log(workspace: Workspace) -> None:
 def test_buttons_fit_the_state(workspace: Workspace, state: State, stop: bool, resume: bool, opens: bool) -> None:
     claimed(workspace, state)  # its process lives on: it may take a while to end
 
-    buttons = tab.refresh(workspace, False, "mine", None)[6:]
+    buttons = tab.refresh(workspace, False, "mine", None)[5:]
 
     assert [button.interactive for button in buttons] == [stop, resume, opens, opens, opens]
 
@@ -214,10 +214,10 @@ def sleeper(workspace: Workspace, name: str) -> Run:
 
 def test_stop_stops_the_run_that_it_named_though_the_next_one_is_watched(workspace: Workspace) -> None:
     first, second = sleeper(workspace, "first"), sleeper(workspace, "second")
-    shown = tab.refresh(workspace, False, monitor.FOLLOW, None)[6].value
+    shown = tab.refresh(workspace, False, monitor.FOLLOW, None)[5].value
     assert shown == "Stop first"
     first.update_status(state=State.FINISHED)
-    assert tab.refresh(workspace, False, monitor.FOLLOW, None)[6].value == "Stop second"
+    assert tab.refresh(workspace, False, monitor.FOLLOW, None)[5].value == "Stop second"
 
     with pytest.raises(UserError, match="first is finished"):
         tab.stop(workspace, shown)
