@@ -59,19 +59,19 @@ def class_difference_table(comparison: Comparison) -> str:
     labels = [label for label, _ in CLASS_MEASURES.values()]
     by_name = {diagnosis.name: comparison.per_class[diagnosis.code] for diagnosis in TAXONOMY}
     rows = [
-        [name, f"{row.n:,}", *(_signed(row.difference[measure]) for measure in CLASS_MEASURES), _beyond_chance(row)]
+        [name, *(_signed(row.difference[measure]) for measure in CLASS_MEASURES), _beyond_chance(row)]
         for name, row in by_name.items()
     ]
     caption = (
         f"{comparison.b} minus {comparison.a} on each diagnosis, with 95% intervals. Beyond chance: p < 0.05 after Holm's "
-        f"correction for all that are tested; a diagnosis of fewer than {MIN_LESIONS} lesions is not."
+        f"correction for all that are tested; a diagnosis of fewer than {MIN_LESIONS} lesions (in brackets) is not."
     )
-    return report_html.rows_table(["Diagnosis", "Images", *labels, "Beyond chance"], rows, caption)
+    return report_html.rows_table(["Diagnosis", *labels, "Beyond chance"], rows, caption)
 
 
 def _beyond_chance(row: ClassDifference) -> str:
     if not row.is_tested:
-        return f"{row.n_lesions} lesions: too few"
+        return f"too few ({row.n_lesions})"
     return ", ".join(label for name, (label, _) in CLASS_MEASURES.items() if row.beyond_chance(name)) or "no"
 
 

@@ -80,6 +80,9 @@ def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
     page = visit(f"comparison&run={twin}")
     expect(page.get_by_text("give the same probabilities on")).to_be_visible()
     expect(page.get_by_text("All settings are the same.")).to_be_visible()
+    with page.expect_download(timeout=180_000) as download:  # a busy machine is no failure
+        page.get_by_role("button", name="Download: Comparison (JSON)").click()
+    assert json.loads(download.value.path().read_text())["comparisons"][0]["identical"]
     expect(page.locator(".matrices table")).to_have_count(2)
     expect(page.get_by_text("0 images: the truth")).to_be_visible()
     page.get_by_role("button", name="Remove 0").click()
