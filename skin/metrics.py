@@ -132,6 +132,17 @@ def class_aucs(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     return np.stack([auc(truth == k, probabilities[:, k], weights) for k in classes], axis=1)
 
 
+def detection(positive: NDArray[np.bool_], called: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Sensitivity, specificity and positive predictive value, of shape (n_resamples, n_thresholds, 3).
+
+    `positive` says of each image whether it is of the kind sought, of shape (n_images,), and `called`, of shape
+    (n_images, n_thresholds), whether it is taken for one.
+    """
+    found, left_alone = weights @ (called & positive[:, None]), weights @ ~(called | positive[:, None])
+    positives, negatives = (weights @ positive)[:, None], (weights @ ~positive)[:, None]
+    return np.stack([_ratio(found, positives), _ratio(left_alone, negatives), _ratio(found, weights @ called)], axis=-1)
+
+
 def malignant_scores(probabilities: Floats) -> Floats:
     """Probability that the lesion is malignant, P(mel) + P(bcc), of shape (n_images,)."""
     scores: Floats = probabilities[:, MALIGNANT].sum(axis=1, dtype=np.float64)

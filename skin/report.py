@@ -235,6 +235,24 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class ThresholdReport:
+    """What calling an image malignant from a probability on finds and misses, with intervals from resampling lesions.
+
+    `missed` counts malignant images that are not called so, `false_alarms` others that are. The positive predictive
+    value is NaN where nothing is called malignant.
+    """
+
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    positive_predictive_value: Estimate
+    malignant: int
+    missed: int
+    others: int
+    false_alarms: int
+
+
+@dataclass(frozen=True)
 class Subgroup:
     """How well the images of one group are recognised, with intervals from resampling its lesions; NaN for too few."""
 
@@ -449,6 +467,27 @@ def _judge(thresholds: Thresholds, predictions: Predictions) -> OperatingPoint:
         set_size=float(sets.sum(axis=1).mean()),
         called_low=_called_low(thresholds, predictions),
     )
+
+
+def judge_thresholds(predictions: Predictions, thresholds: Sequence[float]) -> list[ThresholdReport]:
+    """Each threshold of the malignant probability, all on the same resamples of lesions."""
+    malignant = metrics.is_malignant(predictions.truth)
+    called = metrics.malignant_scores(predictions.probabilities)[:, None] >= np.array(thresholds)
+    shares = metrics.bootstrap(partial(metrics.detection, malignant, called), predictions.lesion_ids)
+    estimates = [[Estimate.of(values) for values in of_threshold] for of_threshold in shares.transpose(1, 2, 0)]
+    return [
+        ThresholdReport(
+            threshold=threshold,
+            sensitivity=estimates[k][0],
+            specificity=estimates[k][1],
+            positive_predictive_value=estimates[k][2],
+            malignant=int(malignant.sum()),
+            missed=int((malignant & ~called[:, k]).sum()),
+            others=int((~malignant).sum()),
+            false_alarms=int((called[:, k] & ~malignant).sum()),
+        )
+        for k, threshold in enumerate(thresholds)
+    ]
 
 
 def _called_low(thresholds: Thresholds, predictions: Predictions) -> dict[str, CalledLow]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from skin.errors import UserError
-from skin.lesion import CODES
+from skin.lesion import CODES, MALIGNANT
 from skin.metrics import METRICS
 from skin.report import (
     SUBGROUP_METRICS,
@@ -18,6 +19,7 @@ from skin.report import (
     choose_thresholds,
     evaluate,
     evaluate_parts,
+    judge_thresholds,
     load_predictions,
     load_report,
     save_predictions,
@@ -262,3 +264,52 @@ def test_impossible_predictions_are_refused(changes: dict[str, NDArray[np.float3
 def test_no_image_at_all_is_refused() -> None:
     with pytest.raises(UserError, match="no image"):
         Predictions((), (), np.zeros(0, np.int64), np.zeros((0, 7), np.float32))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thresholds_are_judged_as_scikit_learn_does(seed: int) -> None:
+    predictions = simulated(seed=seed, skill=0.3)
+    malignant = np.isin(predictions.truth, MALIGNANT)
+    scores = predictions.probabilities[:, MALIGNANT].sum(axis=1, dtype=np.float64)
+    thresholds = [0.0, 0.2, float(np.median(scores)), 0.7]
+    for threshold, row in zip(thresholds, judge_thresholds(predictions, thresholds), strict=True):
+        called = scores >= threshold
+        (left_alone, false_alarms), (missed, found) = confusion_matrix(malignant, called)
+        assert row.threshold == threshold
+        assert (row.missed, row.malignant) == (missed, missed + found)
+        assert (row.false_alarms, row.others) == (false_alarms, false_alarms + left_alone)
+        for share, expected in (
+            (row.sensitivity, recall_score(malignant, called)),
+            (row.specificity, recall_score(malignant, called, pos_label=0)),
+            (row.positive_predictive_value, precision_score(malignant, called)),
+        ):
+            assert share.value == pytest.approx(expected)
+            assert share.low <= share.value <= share.high
+    assert 0 <= row.sensitivity.low < row.sensitivity.high < 1
+
+
+def test_the_intervals_of_a_threshold_draw_whole_lesions() -> None:
+    paired = simulated()
+    alone = dataclasses.replace(paired, lesion_ids=paired.image_ids)
+    twice = np.repeat(np.arange(0, 400, 2), 2)  # the two images of each lesion get the same probabilities
+    ((by_lesion,), (by_image,)) = (
+        judge_thresholds(dataclasses.replace(p, probabilities=p.probabilities[twice]), [0.3]) for p in (paired, alone)
+    )
+    assert by_lesion.specificity.value == by_image.specificity.value
+    widths = [row.specificity.high - row.specificity.low for row in (by_lesion, by_image)]
+    assert widths[0] > 1.2 * widths[1]
+
+
+def test_a_threshold_that_nothing_reaches_has_no_predictive_value() -> None:
+    (row,) = judge_thresholds(simulated(), [1.1])
+    assert (row.missed, row.false_alarms) == (row.malignant, 0)
+    assert np.isnan(row.positive_predictive_value.value)
+
+
+def test_the_own_threshold_is_judged_as_the_operating_point() -> None:
+    reports = evaluate_parts({"validation": simulated(), "test": simulated(seed=1)})
+    point = reports["test"].operating_point
+    assert point is not None
+    (row,) = judge_thresholds(simulated(seed=1), [point.thresholds.malignant])
+    assert row.sensitivity.value == pytest.approx(point.sensitivity)
+    assert row.specificity.value == pytest.approx(point.specificity)

@@ -15,8 +15,9 @@ from gradio.utils import get_upload_folder
 from skin import prediction_table
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
+from skin.metrics import is_malignant
 from skin.plots.training import history_figure
-from skin.report import Evaluation, evaluate
+from skin.report import Evaluation, evaluate, judge_thresholds
 from skin.ui import report_html
 from skin.ui.page import Page, spoken
 from skin.ui.pictures import GALLERY, pictures
@@ -29,6 +30,16 @@ from skin.workspace import Workspace
 PARTS = [("Test", "test"), ("Validation", "validation")]
 COUNTS, SHARES = "images", "% of the diagnosis"
 N_PICTURES = 24
+
+STEP, HALF = 0.005, 0.5
+"""The finest change of a picked threshold, and what stands beside it where there is no threshold of the run's own."""
+
+PICKED_IS_NO_RESULT = (
+    "From which probability of melanoma or basal cell carcinoma on should a lesion be called malignant? A threshold "
+    "picked here is picked on the very images it is judged by: a way to see the trade, not a result to report."
+)
+OWN_IS_CHOSEN = "The run's own was chosen on the validation part."
+OWN_IS_MISSING = "A table of predictions has no threshold of its own: 0.5 stands beside it."
 
 NOTHING_YET = (
     "No run has a report yet: train one on the Training tab (the demo takes a few minutes), "
@@ -140,6 +151,31 @@ def show_classes(subject: Subject) -> list[Any]:
     ]
 
 
+def show_operating_point(subject: Subject) -> list[Any]:
+    """Whether a threshold can be picked, what to make of it, the slider at the subject's own, and the table."""
+    n_malignant = int(is_malignant(subject.predictions.truth).sum())
+    if subject.predictions.are_labels or n_malignant in (0, subject.report.n):
+        return [gr.Column(visible=False), "", gr.skip(), ""]
+    picked = round(STEP * round(_own_threshold(subject) / STEP), 3)
+    own = OWN_IS_CHOSEN if subject.report.operating_point else OWN_IS_MISSING
+    words = f"<h3>Operating point</h3><p>{escape(f'{PICKED_IS_NO_RESULT} {own}')}</p>"
+    return [gr.Column(visible=True), words, gr.Slider(value=picked), show_threshold(subject, picked)]
+
+
+def show_threshold(subject: Subject, picked: float) -> str:
+    """What the picked threshold for malignant achieves beside the subject's own."""
+    own, other = judge_thresholds(subject.predictions, [_own_threshold(subject), picked])
+    return report_html.threshold_table(
+        {"The run's own" if subject.report.operating_point else "For comparison": own, "Picked": other}
+    )
+
+
+def _own_threshold(subject: Subject) -> float:
+    """The threshold for malignant chosen on the run's validation part; HALF where no run is known."""
+    point = subject.report.operating_point
+    return point.thresholds.malignant if point else HALF
+
+
 def show_groups(subject: Subject) -> tuple[Any, str]:
     """How well the groups of images are recognised, where a report tells."""
     if not subject.report.subgroups:
@@ -189,7 +225,14 @@ def build(page: Page) -> None:
     with gr.Column(visible=False) as content:
         _build_headline(view)
         _build_confusion(view, page.shelf)
-        for section in (_build_classes, _build_groups, _build_curves, _build_training, _build_origin):
+        for section in (
+            _build_classes,
+            _build_operating_point,
+            _build_groups,
+            _build_curves,
+            _build_training,
+            _build_origin,
+        ):
             section(view)
     choosing = {
         "fn": partial(choose, page.workspace),
@@ -243,6 +286,15 @@ _CLICKED_CELL = """element.addEventListener("click", (event) => {
 def _build_classes(view: View) -> None:
     table = gr.HTML(elem_classes="report")
     view.follow(show_classes, [table, *_plots(FIGURES)])
+
+
+def _build_operating_point(view: View) -> None:
+    with gr.Column() as section:
+        words = gr.HTML(elem_classes="report")
+        picked = gr.Slider(0, 1, value=HALF, step=STEP, label="Threshold for malignant")
+        table = gr.HTML(elem_classes="report")
+    view.follow(show_operating_point, [section, words, picked, table])
+    picked.input(**view.call(show_threshold, [table], [picked]), trigger_mode="always_last")
 
 
 def _build_groups(view: View) -> None:

@@ -12,7 +12,16 @@ from skin.lesion import CODES, TAXONOMY
 from skin.metrics import METRICS, Estimate
 from skin.origin import FACTS
 from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
-from skin.report import MIN_LESIONS, SUBGROUP_METRICS, CalledLow, ClassReport, OperatingPoint, Report, Subgroup
+from skin.report import (
+    MIN_LESIONS,
+    SUBGROUP_METRICS,
+    CalledLow,
+    ClassReport,
+    OperatingPoint,
+    Report,
+    Subgroup,
+    ThresholdReport,
+)
 from skin.workspace import PROJECT
 
 NOTICE = "For research and education only, not for diagnosis."
@@ -170,6 +179,29 @@ def class_table(report: Report) -> str:
     )
 
 
+def threshold_table(columns: Mapping[str, ThresholdReport]) -> str:
+    """What thresholds for malignant find and miss, a named column each."""
+    measures: Mapping[str, Callable[[ThresholdReport], str]] = {
+        "Sensitivity": lambda column: _estimate(column.sensitivity),
+        "Specificity": lambda column: _estimate(column.specificity),
+        "Positive predictive value": lambda column: _estimate(column.positive_predictive_value),
+        "Malignant images missed": lambda column: f"{column.missed:,} of {column.malignant:,}",
+        "Other images called malignant": lambda column: f"{column.false_alarms:,} of {column.others:,}",
+    }
+    head = "".join(
+        f'<th scope="col">{escape(name)} <small>{column.threshold:.4f}</small></th>' for name, column in columns.items()
+    )
+    rows = ""
+    for name, measure in measures.items():
+        cells = "".join(f"<td>{measure(column)}</td>" for column in columns.values())
+        rows += f'<tr><th scope="row">{name}</th>{cells}</tr>'
+    return (
+        '<div class="scroll thresholds" tabindex="0"><table><caption>With the 95% interval of each share, found by '
+        f'drawing lesions anew</caption><thead><tr><th scope="col">Malignant from</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
 def group_tables(report: Report) -> str:
     """A table for each grouping of the images: how many are in each group, and how well they are recognised."""
     tables = "".join(_group_table(grouping, groups) for grouping, groups in report.subgroups.items())
@@ -185,7 +217,7 @@ def _group_table(grouping: str, groups: Mapping[str, Subgroup]) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Images", *(METRICS[m].label for m in SUBGROUP_METRICS)))
     rows = ""
     for name, group in groups.items():
-        values = [_with_interval(value.value, value.low, value.high) for value in group.headline.values()]
+        values = [_estimate(value) for value in group.headline.values()]
         cells = "".join(f"<td>{text}</td>" for text in (f"{group.n:,}", *values))
         rows += f'<tr><th scope="row">{escape(name.replace("_", " "))}</th>{cells}</tr>'
     return (
@@ -205,6 +237,10 @@ def _weighted(report: Report, name: str) -> float:
 
 def _with_interval(value: float, low: float, high: float) -> str:
     return f"{_number(value)} <small>{_number(low)} – {_number(high)}</small>" if np.isfinite(low) else _number(value)
+
+
+def _estimate(estimate: Estimate) -> str:
+    return _with_interval(estimate.value, estimate.low, estimate.high)
 
 
 def _number(value: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 
 import skin
@@ -15,7 +16,7 @@ from skin.config import field_infos
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.metrics import METRICS
-from skin.report import SUBGROUP_METRICS, load_predictions, load_report, save_predictions
+from skin.report import SUBGROUP_METRICS, evaluate, judge_thresholds, load_predictions, load_report, save_predictions
 from skin.ui import performance_tab as tab
 from skin.ui.report_file import DOWNLOADS
 from skin.ui.selection import Shelf
@@ -205,6 +206,49 @@ def test_curves_and_training_of_a_run(subject: Subject) -> None:
     assert column.visible
     assert "Stage 2 changed the accuracy by +5.0 points" in words
     assert history.data
+
+
+def test_the_slider_starts_at_the_runs_own_threshold(subject: Subject) -> None:
+    section, words, slider, table = tab.show_operating_point(subject)
+    point = subject.report.operating_point
+    assert section.visible
+    assert "not a result to report" in words
+    assert "chosen on the validation part" in words
+    assert slider.value == pytest.approx(point.thresholds.malignant, abs=tab.STEP / 2)
+    assert f">The run&#x27;s own <small>{point.thresholds.malignant:.4f}<" in table
+    assert f"<td>{point.sensitivity:.3f} <small>" in table
+
+
+def test_a_picked_threshold_stands_beside_the_runs_own(subject: Subject) -> None:
+    (row,) = judge_thresholds(subject.predictions, [0.9])
+    point = subject.report.operating_point
+    assert row.missed > 0
+    table = tab.show_threshold(subject, 0.9)
+    assert ">Picked <small>0.9000<" in table
+    assert f"<td>{row.missed} of {row.malignant}</td></tr>" in table
+    assert f"<td>{point.specificity:.3f} <small>" in table
+
+
+def test_predictions_without_a_threshold_are_seen_beside_a_half(subject: Subject) -> None:
+    uploaded, _ = tab.judge(tab.make_file("Predictions (CSV)", subject))
+    section, words, slider, table = tab.show_operating_point(uploaded)
+    assert section.visible
+    assert "no threshold of its own: 0.5" in words
+    assert "chosen on the validation part" not in words
+    assert slider.value == 0.5
+    assert ">For comparison <small>0.5000<" in table
+
+
+@pytest.mark.parametrize("only", [[CODES.index("mel")], [CODES.index("nv"), CODES.index("bkl")]])
+def test_without_both_kinds_of_images_there_is_nothing_to_pick(subject: Subject, only: list[int]) -> None:
+    predictions = subject.predictions.only(np.isin(subject.predictions.truth, only))
+    one_kind = dataclasses.replace(subject, predictions=predictions, report=evaluate(predictions))
+    section, words, _, table = tab.show_operating_point(one_kind)
+    assert (section.visible, words, table) == (False, "", "")
+
+
+def test_bare_diagnoses_have_no_threshold(labels: Subject) -> None:
+    assert not tab.show_operating_point(labels)[0].visible
 
 
 def test_no_text_of_a_foreign_run_becomes_part_of_the_page(workspace: Workspace, hostile: Subject) -> None:
