@@ -1,5 +1,4 @@
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from skin.data.datasets import DATASETS, Dataset
 from skin.errors import UsageError
-from skin.plots.dataset import NORMALISATIONS
 from skin.ui import dataset_tab as tab
 from skin.ui import folders
 from skin.ui.page import Page
@@ -267,15 +265,3 @@ def ham10000(shared_workspace: Workspace) -> tuple[Shelf, Look]:
 @pytest.mark.ham10000
 def test_the_leak_of_the_reference_split_is_seen(ham10000: tuple[Shelf, Look]) -> None:
     assert "543 of the 1,503 test images (36.1%)" in tab.show_splits(*ham10000, 42)[2]
-
-
-@pytest.mark.ham10000
-@pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_ten_thousand_images_are_drawn_in_time(ham10000: tuple[Shelf, Look], normalisation: str) -> None:
-    tab.draw(*ham10000, normalisation)  # the first figure loads plotly's validators
-
-    started = time.process_time()  # of a second on the clock, the browser needs the rest
-    tab.describe(*ham10000)
-    tab.draw(*ham10000, normalisation)
-
-    assert time.process_time() - started < 0.5
