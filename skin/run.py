@@ -13,6 +13,7 @@
 | `model.onnx` | the network for inference |
 | `predictions.npz` | validation and test: image ids, lesion ids, truth, probabilities |
 | `report.json` | the evaluation of both |
+| `notes.json` | what its owner noted, and tags |
 
 A checkpoint is a finished run folder.
 """
@@ -204,6 +205,10 @@ class Run:
     @property
     def report_path(self) -> Path:
         return self.folder / "report.json"
+
+    @property
+    def notes_path(self) -> Path:
+        return self.folder / "notes.json"
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -424,10 +429,20 @@ def is_shipped(run: Run) -> bool:
     return (run.folder / "LICENSE").is_file()
 
 
+def is_own(workspace: Workspace, run: Run) -> bool:
+    """Whether the run is one of the user's own, not one that came with the project."""
+    return run.folder.parent == workspace.runs and not is_shipped(run)
+
+
+def check_own(workspace: Workspace, run: Run) -> None:
+    """Raise UserError where the run is not the user's own."""
+    if not is_own(workspace, run):
+        raise UserError(f"{run.name} came with the project and is not changed here.")
+
+
 def check_idle_and_own(workspace: Workspace, run: Run) -> None:
     """Raise UserError where a run is shipped or trains, and so is neither renamed nor deleted."""
-    if is_shipped(run) or run.folder.parent != workspace.runs:
-        raise UserError(f"{run.name} came with the project and is not changed here.")
+    check_own(workspace, run)
     try:
         status = run.status()
     except UserError:

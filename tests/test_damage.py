@@ -28,7 +28,17 @@ from skin.lesion import CODES
 from skin.patient import Patient
 from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
-from skin.ui import asking, comparison_tab, performance_tab, predict_tab, shell, training_form, training_tab
+from skin.ui import (
+    asking,
+    comparison_tab,
+    housekeeping,
+    performance_tab,
+    predict_tab,
+    run_files,
+    shell,
+    training_form,
+    training_tab,
+)
 from skin.ui.compared import load_compared
 from skin.ui.endpoints import Endpoints
 from skin.ui.examples import Examples, examples
@@ -72,6 +82,7 @@ def finished(workspace: Workspace, name: str, dataset: Dataset) -> Run:
     run.log_path.write_text("12:00:00 Finished.\n")
     run.calibration_path.write_text('{"temperature": 1.5}')
     tiny_network.write(run.onnx_path, takes_patient=False)
+    run.notes_path.write_text('{"note": "the first", "tags": ["kept"]}')
     run.weights_path.write_bytes(b"not read here" * 100)
     run.update_status(state=State.FINISHED)
     return run
@@ -127,6 +138,7 @@ FILES = (
     "network.weights.h5",
     "predictions.npz",
     "report.json",
+    "notes.json",
 )
 
 
@@ -191,7 +203,10 @@ def training_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
     sight = training_tab.monitor.look(workspace, VICTIM)
     settings = vars(TrainConfig.from_preset("demo")).values()
     yield lambda: training_form.check(workspace, (), "demo", "", *settings)
-    yield lambda: training_tab.load_settings(workspace, sight)
+    yield lambda: housekeeping.load_settings(workspace, sight)
+    yield lambda: housekeeping.edit_notes(workspace, sight)
+    for kind in run_files.KINDS:
+        yield lambda kind=kind: run_files.make_file(workspace, False, kind, sight)
     yield lambda: training_tab.stop(workspace, VICTIM)
     yield lambda: training_tab.follow(workspace, VICTIM)
     yield lambda: shell.follow_link(workspace, {"tab": "training", "run": VICTIM})

@@ -1,6 +1,7 @@
 """What the training tab shows of the runs: one of them closely, all of them in a table."""
 
 import html
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from skin import jobs
+from skin import jobs, notes
 from skin.errors import UserError
 from skin.metrics import METRICS, Estimate
+from skin.notes import Notes
 from skin.report import load_report
 from skin.run import Run, State, Status, best_epoch, is_shipped, list_runs
 from skin.ui import sources
@@ -22,6 +24,9 @@ FOLLOW = ""
 
 LOG_LINES = 300
 CRASH_LINES = 6
+NOTE_IN_TABLE = 60
+"""Characters of a note that the table shows."""
+
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
 
 
@@ -29,9 +34,9 @@ HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"
 class Sight:
     """All that decides what the monitor shows: where two are equal, there is nothing to send to the browser.
 
-    `histories` holds every run with when its history changed, 0 where it has none; `log` changes with that file;
-    `states` holds the name and state of every run; `obstacle` is why a run that ended early cannot be resumed as things
-    are, "" where it can.
+    `histories` holds every run with when its history changed, 0 where it has none; `log` changes with that file and
+    `noted` with the notes on any run; `states` holds the name and state of every run; `obstacle` is why a run that
+    ended early cannot be resumed as things are, "" where it can.
     """
 
     run: Run | None
@@ -42,6 +47,7 @@ class Sight:
     queue: tuple[str, ...]
     states: tuple[tuple[str, str], ...]
     obstacle: str = ""
+    noted: tuple[float, ...] = ()
 
     @property
     def can_resume(self) -> bool:
@@ -73,6 +79,7 @@ def look(workspace: Workspace, chosen: str) -> Sight:
         queue=tuple(run.name for run in living[1:]),
         states=tuple((run.name, state_of(run)) for run in all_runs),
         obstacle=_obstacle(run) if run and status and _ended_early(status) else "",
+        noted=tuple(_modified(run.notes_path) for run in all_runs),
     )
 
 
@@ -115,6 +122,7 @@ def card(sight: Sight, show_details: bool) -> str:
             _progress(status),
             _facts(run, status),
             *_advice(sight, run, status, show_details),
+            _notes(run),
         ]
     except UserError as error:
         return _notice(str(error) if show_details else f"The run {run.name} is damaged.")
@@ -222,6 +230,30 @@ def _note(sentence: str) -> str:
     return f'<p class="note">{html.escape(sentence)}</p>'
 
 
+def choices(sight: Sight | None = None) -> list[tuple[str, str]]:
+    """What can be watched, as labels and values."""
+    names = [(f"{name} ({state})", name) for name, state in sight.states] if sight else []
+    return [("The one that trains, or the newest", FOLLOW), *names]
+
+
+def noted(run: Run) -> Notes | None:
+    """What is noted about the run, None where that is damaged."""
+    try:
+        return notes.load(run)
+    except UserError:
+        return None
+
+
+def _notes(run: Run) -> str:
+    written = noted(run)
+    if written is None:
+        return _note(f"The notes on {run.name} are damaged: write them anew.")
+    tags = "".join(f"<li>{html.escape(tag)}</li>" for tag in written.tags)
+    listed = f'<ul class="tags" aria-label="Tags">{tags}</ul>' if tags else ""
+    text = f'<p class="note written">{html.escape(written.note)}</p>' if written.note else ""
+    return text + listed
+
+
 def _queue(sight: Sight) -> str:
     waiting = [html.escape(name) for name in sight.queue]
     return f'<p class="note">Waiting in the queue: {", ".join(waiting)}.</p>' if waiting else ""
@@ -240,7 +272,7 @@ def table(workspace: Workspace) -> pd.DataFrame:
 
 
 _SETTINGS = ("Run", "State", "Model", "Backbone", "Data set", "Split", "Pixels", "Epochs")
-_COLUMNS = [*_SETTINGS, *(METRICS[name].label for name in HEADLINE), "Created"]
+_COLUMNS = [*_SETTINGS, *(METRICS[name].label for name in HEADLINE), "Created", "Tags", "Note"]
 
 
 def _row(run: Run) -> dict[str, object]:
@@ -251,7 +283,9 @@ def _row(run: Run) -> dict[str, object]:
         row |= {"Split": config.split, "Pixels": config.image_size}
         row["Epochs"] = f"{config.stage1_epochs} + {config.stage2_epochs}"
         row["Created"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.status().created))
-    return row | {METRICS[name].label: f"{value.value:.3f}" for name, value in headline(run).items()}
+    written = noted(run) or Notes()
+    row |= {"Tags": ", ".join(written.tags), "Note": textwrap.shorten(written.note, NOTE_IN_TABLE, placeholder=" …")}
+    return row | {METRICS[name].label: round(value.value, 3) for name, value in headline(run).items()}
 
 
 def duration(seconds: float) -> str:

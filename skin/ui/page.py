@@ -15,6 +15,20 @@ from skin.workspace import Workspace
 OWN_MACHINE = "On your own machine you can: python app.py."
 """Said wherever a read-only page refuses something."""
 
+_REMEMBER_RUN = """(run) => {
+    window.shownRuns = { ...window.shownRuns, %s: run };
+    const url = new URL(window.location);
+    if (!window.followedLink || url.searchParams.get("tab") !== "%s") return;
+    run ? url.searchParams.set("run", run) : url.searchParams.delete("run");
+    window.history.replaceState(null, "", url);
+}"""
+
+
+def remember_run(tab: str) -> str:
+    """The script of a listener that keeps the run which the tab shows, "" for none in particular, in the address."""
+    return _REMEMBER_RUN % (tab, tab)
+
+
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 

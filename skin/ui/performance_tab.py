@@ -19,7 +19,7 @@ from skin.metrics import is_malignant
 from skin.plots.training import history_figure
 from skin.report import Evaluation, evaluate, judge_thresholds
 from skin.ui import report_html
-from skin.ui.page import Page, spoken
+from skin.ui.page import Page, remember_run, spoken
 from skin.ui.pictures import GALLERY, pictures
 from skin.ui.report_file import CURVES, DOWNLOADS, FIGURES, N_MISTAKES, stage_words
 from skin.ui.selection import Shelf
@@ -122,16 +122,16 @@ def pick_none() -> None:
     """No cell, which stands for the mistakes."""
 
 
-def show_pictures(shelf: Shelf, subject: Subject, cell: Cell | None) -> tuple[str, Any]:
-    """The heading and the gallery of a cell's images or, without a cell, of the most confident mistakes."""
+def show_pictures(shelf: Shelf, subject: Subject, cell: Cell | None) -> tuple[str, Any, Any]:
+    """The heading and the gallery of a cell's images or, without a cell, of the most confident mistakes; the way back."""
     rows = subject.cell(*cell) if cell else subject.mistakes()[:N_MISTAKES]
     heading = f"<h3>{_cell_heading(cell, len(rows)) if cell else _mistakes_heading(len(rows))}</h3>"
-    captions = subject.captions(rows[:N_PICTURES])
+    captions, back = subject.captions(rows[:N_PICTURES]), gr.Button(visible=cell is not None)
     try:
-        return heading, gr.Gallery(pictures(captions, subject, shelf), visible=bool(captions))
+        return heading, gr.Gallery(pictures(captions, subject, shelf), visible=bool(captions)), back
     except UserError as error:
         listed = report_html.picture_list(captions)
-        return f"{heading}<p>{escape(str(error))}</p>{listed}", gr.Gallery(visible=False)
+        return f"{heading}<p>{escape(str(error))}</p>{listed}", gr.Gallery(visible=False), back
 
 
 def _mistakes_heading(n: int) -> str:
@@ -241,6 +241,7 @@ def build(page: Page) -> None:
         **QUIET,
     }
     gr.on([tab_being_built(page).select, run.input, part.input], **choosing)
+    run.change(None, run, js=remember_run("performance"), api_visibility="private")
     page.opened.change(follow, page.opened, run, **QUIET).then(**choosing)
     upload.upload(spoken(judge), upload, [uploaded, run], api_visibility="private").success(**choosing)
 
@@ -268,9 +269,9 @@ def _build_confusion(view: View, shelf: Shelf) -> None:
         with gr.Column(min_width=320):
             heading = gr.HTML(elem_classes="report")
             gallery = gr.Gallery(**GALLERY)
-            mistakes = gr.Button("The most confident mistakes", size="sm")
+            mistakes = gr.Button("Back to the most confident mistakes", size="sm", visible=False)
     view.follow(show_matrix, [matrix], [unit], unit.input)
-    view.follow(partial(show_pictures, shelf), [heading, gallery], [cell], cell.change)
+    view.follow(partial(show_pictures, shelf), [heading, gallery, mistakes], [cell], cell.change)
     matrix.select(spoken(pick), None, cell, **QUIET)
     gr.on([mistakes.click, view.shown.change], pick_none, None, cell, **QUIET)
 

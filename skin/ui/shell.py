@@ -65,16 +65,18 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
 def _build_tab(tab: Tab, page: Page) -> None:
     with gr.Tab(tab.title, id=tab.key) as container:
         tab.build(page)
-    container.select(None, js=_REMEMBER_TAB % tab.key, api_visibility="private")
+    container.select(None, js=_REMEMBER_TAB % ((tab.key,) * 3), api_visibility="private")
 
 
 _FOLLOWED = "() => { window.followedLink = true }"
 
-# The first tab is selected before the link is followed, and must not overwrite it.
+# The first tab is selected before the link is followed, and must not overwrite it. The run of the tab that is left goes.
 _REMEMBER_TAB = """() => {
-    if (!window.followedLink) return;
     const url = new URL(window.location);
+    if (!window.followedLink || url.searchParams.get("tab") === "%s") return;
     url.searchParams.set("tab", "%s");
+    const run = window.shownRuns?.["%s"];
+    run ? url.searchParams.set("run", run) : url.searchParams.delete("run");
     window.history.replaceState(null, "", url);
 }"""
 

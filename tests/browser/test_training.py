@@ -4,8 +4,11 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -137,7 +140,7 @@ def test_a_run_is_renamed_and_deleted_after_asking(app: App, visit: Visit) -> No
     shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "copy")
     page = visit("training")
     choose(page, "#watch", "copy (finished)")
-    page.get_by_role("button", name="The watched run").click()
+    page.locator("#housekeeping > button").click()
     page.get_by_label("New name").fill("renamed")
     press(page, "Rename")
     card(page, "renamed")
@@ -177,10 +180,45 @@ def test_a_preset_fills_the_form_and_a_runs_settings_come_back(visit: Visit) -> 
     expect(page.locator("#setting-backbone input")).to_have_value("resnet50")
 
     choose(page, "#watch", "trained (finished)")
-    page.get_by_role("button", name="The watched run").click()
+    page.locator("#housekeeping > button").click()
     press(page, "Load its settings into the form")
 
     expect(page.locator("#setting-image_size input")).to_have_value("64")
     expect(page.locator("#setting-model input")).to_have_value("multimodal")
     expect(page.locator("#command textarea")).to_have_value(re.compile("--preset demo --model multimodal"))
     expect(page.locator("#command textarea")).to_have_value(re.compile("--set image_size=64"))
+
+
+def test_the_address_names_the_run_and_its_end_and_notes_are_seen(app: App, visit: Visit) -> None:
+    run = Run.create(app.workspace, "annotated", get(app.workspace, "trained").config)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    jobs.claim(run, process.pid)
+    run.update_status(state=State.TRAINING)
+    page = visit("training")
+    choose(page, "#watch", "annotated (training)")
+    page.wait_for_url("**/?tab=training&run=annotated")
+    page.get_by_role("tab", name="Dataset").click()
+    page.wait_for_url(re.compile(r"\?tab=dataset$"))
+    page.get_by_role("tab", name="Training").click()
+    page.wait_for_url("**/?tab=training&run=annotated")
+    page.reload()
+    card(page, "annotated")
+
+    page.locator("#housekeeping > button").click()
+    press(page, "Edit notes and tags")
+    page.locator("#note textarea").fill("Twice <b>as slow</b>.")
+    page.locator("#tags :is(input, textarea)").fill("slow, for the talk")
+    press(page, "Save")
+    card(page, "Twice <b>as slow</b>.")
+    expect(page.locator("#card .tags li")).to_have_text(["slow", "for the talk"])
+
+    process.kill()
+    process.wait()
+    run.update_status(state=State.STOPPED)
+    expect(page.get_by_text("annotated was stopped")).to_have_count(1)
+    with page.expect_download() as download:
+        choose(page, "#watch", "trained (finished)")
+        press(page, "Download: Model (ONNX)")
+    assert download.value.suggested_filename == "trained-model.onnx"
+    assert Path(download.value.path()).read_bytes() == get(app.workspace, "trained").onnx_path.read_bytes()
+    delete(app.workspace, run)

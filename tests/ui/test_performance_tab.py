@@ -166,8 +166,9 @@ def test_a_forged_cell_is_refused(data: dict[str, Any]) -> None:
 
 
 def test_the_most_confident_mistakes_are_shown(shared_workspace: Workspace, subject: Subject) -> None:
-    heading, gallery = tab.show_pictures(Shelf(shared_workspace), subject, None)
+    heading, gallery, back = tab.show_pictures(Shelf(shared_workspace), subject, None)
     assert "most confident mistakes" in heading
+    assert not back.visible  # it would repeat the heading
     captions = [entry["caption"] for entry in gallery.value]
     expected = subject.captions(subject.mistakes()[:12])
     assert captions == [f"{caption} · {image_id}" for image_id, caption in expected.items()]
@@ -175,14 +176,15 @@ def test_the_most_confident_mistakes_are_shown(shared_workspace: Workspace, subj
 
 def test_the_images_of_a_cell_are_shown(shared_workspace: Workspace, subject: Subject) -> None:
     nv = CODES.index("nv")
-    heading, gallery = tab.show_pictures(Shelf(shared_workspace), subject, (nv, nv))
+    heading, gallery, back = tab.show_pictures(Shelf(shared_workspace), subject, (nv, nv))
     n = subject.report.confusion[nv][nv]
     assert f"Melanocytic nevus recognised: {n} images" in heading
+    assert back.visible
     assert len(gallery.value) == min(n, tab.N_PICTURES)
 
 
 def test_without_the_data_set_the_images_are_listed(shared_workspace: Workspace, labels: Subject) -> None:
-    heading, gallery = tab.show_pictures(Shelf(shared_workspace), labels, None)
+    heading, gallery, _ = tab.show_pictures(Shelf(shared_workspace), labels, None)
     assert "not on this machine" in heading
     assert "row 1" in heading
     assert "mel → nv 100%" in heading

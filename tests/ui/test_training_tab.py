@@ -1,5 +1,6 @@
 import dataclasses
 import html
+import json
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from skin import jobs
+from skin import jobs, notes
 from skin.config import PRESETS, TrainConfig, field_infos
 from skin.data.datasets import Dataset
 from skin.errors import UserError
+from skin.notes import Notes
 from skin.run import Epoch, Run, State
-from skin.ui import monitor, shell, sources
+from skin.ui import endings, housekeeping, monitor, run_files, shell, sources
 from skin.ui import training_form as tab_form
 from skin.ui import training_tab as tab
 from skin.workspace import PROJECT, Workspace
@@ -149,7 +151,7 @@ def test_nothing_new_sends_nothing(workspace: Workspace) -> None:
     run.append_history(Epoch(1, 1, 1.0, 0.5, 1.0, 0.5, 0.5, 1e-3, 1.0, 100.0))
     first = tab.refresh(workspace, False, "", None)
 
-    assert not any(isinstance(part, dict) and part == gr.skip() for part in first)
+    assert not any(isinstance(part, dict) and part == gr.skip() for part in first[:10])
     assert tab.refresh(workspace, False, "", first[0]) == gr.skip()
 
 
@@ -184,7 +186,7 @@ def test_who_only_looks_is_not_shown_the_log(workspace: Workspace) -> None:
 def test_buttons_fit_the_state(workspace: Workspace, state: State, stop: bool, resume: bool, opens: bool) -> None:
     claimed(workspace, state)  # its process lives on: it may take a while to end
 
-    buttons = tab.refresh(workspace, False, "mine", None)[5:]
+    buttons = tab.refresh(workspace, False, "mine", None)[5:10]
 
     assert [button.interactive for button in buttons] == [stop, resume, opens, opens, opens]
 
@@ -193,9 +195,9 @@ def test_a_run_that_is_gone_is_told_of(workspace: Workspace) -> None:
     run = claimed(workspace, State.STOPPED)
     run.update_status(pid=None)
     seen = monitor.look(workspace, "mine")
-    tab.delete_run(workspace, "mine")
+    housekeeping.delete_run(workspace, "mine")
 
-    for action in (tab.resume, tab.load_settings):
+    for action in (tab.resume, housekeeping.load_settings):
         with pytest.raises(UserError, match="There is no run 'mine'"):
             action(workspace, seen)
     with pytest.raises(UserError, match="There is no run 'mine'"):
@@ -232,7 +234,7 @@ def test_stop_stops_the_run_that_it_named_though_the_next_one_is_watched(workspa
 def test_renaming_watches_the_run_under_its_new_name(workspace: Workspace) -> None:
     claimed(workspace, State.STOPPED).update_status(pid=None)
 
-    dropdown, emptied = tab.rename_run(workspace, monitor.look(workspace, "mine"), " better ")
+    dropdown, emptied = housekeeping.rename_run(workspace, monitor.look(workspace, "mine"), " better ")
 
     assert (dropdown.value, emptied) == ("better", "")
     assert (workspace.runs / "better").is_dir()
@@ -241,12 +243,12 @@ def test_renaming_watches_the_run_under_its_new_name(workspace: Workspace) -> No
 def test_deleting_asks_about_the_run_and_follows_afterwards(workspace: Workspace) -> None:
     claimed(workspace, State.STOPPED).update_status(pid=None)
 
-    asking, question, doomed = tab.ask(monitor.look(workspace, "mine"))
+    asking, question, doomed = housekeeping.ask(monitor.look(workspace, "mine"))
     assert asking.visible
     assert "mine" in question
     assert (workspace.runs / "mine").is_dir()
 
-    assert tab.delete_run(workspace, doomed)[0] == monitor.FOLLOW
+    assert housekeeping.delete_run(workspace, doomed)[0] == monitor.FOLLOW
     assert not (workspace.runs / "mine").exists()
 
 
@@ -254,13 +256,13 @@ def test_a_run_that_trains_is_not_deleted(workspace: Workspace) -> None:
     claimed(workspace, State.TRAINING)
 
     with pytest.raises(UserError, match="stop it first"):
-        tab.delete_run(workspace, "mine")
+        housekeeping.delete_run(workspace, "mine")
 
 
 def test_a_runs_settings_come_back_into_the_form(workspace: Workspace) -> None:
     Run.create(workspace, "mine", TrainConfig.from_preset("reference", seed=7))
 
-    preset, *settings = tab.load_settings(workspace, monitor.look(workspace, "mine"))
+    preset, *settings = housekeeping.load_settings(workspace, monitor.look(workspace, "mine"))
 
     assert preset == "reference"
     assert settings == values(TrainConfig.from_preset("reference", seed=7))
@@ -285,7 +287,15 @@ def handler(function: Any) -> Any:
 def test_where_one_only_looks_nothing_that_changes_a_run_can_be_called(workspace: Workspace, read_only: bool) -> None:
     served = {handler(function.fn) for function in shell.build(workspace, read_only).fns.values()}
 
-    changes = {tab_form.start, tab.stop, tab.resume, tab.rename_run, tab.delete_run, tab.load_settings, tab_form.check}
+    changes = {
+        tab_form.start,
+        tab.stop,
+        tab.resume,
+        housekeeping.rename_run,
+        housekeeping.delete_run,
+        housekeeping.load_settings,
+        tab_form.check,
+    }
     assert served & changes == (set() if read_only else changes)
     assert tab.refresh in served
 
@@ -299,3 +309,106 @@ def test_a_state_that_others_listen_to_is_set_through_the_queue(workspace: Works
 
     assert setters
     assert [function.name for function in setters if not function.queue] == []
+
+
+def keeping(workspace: Workspace, name: str) -> list[Any]:
+    return tab.refresh(workspace, False, name, None)[-2:]
+
+
+def test_a_shipped_run_has_no_rename_and_no_delete(workspace: Workspace) -> None:
+    claimed(workspace, State.STOPPED)
+    shipped = "ham10000-image"
+
+    own, sentence = keeping(workspace, "mine")
+    assert (own.visible, sentence.visible) == (True, False)
+    own, sentence = keeping(workspace, shipped)
+    assert (own.visible, sentence.visible) == (False, True)
+    assert sentence.value.startswith(f"{shipped} came with the project")
+    with pytest.raises(UserError, match="came with the project"):
+        housekeeping.edit_notes(workspace, monitor.look(workspace, shipped))
+    with pytest.raises(UserError, match="came with the project"):
+        housekeeping.save_notes(workspace, shipped, "mine now", "")
+
+
+def test_notes_are_kept_for_the_run_that_they_were_opened_for(workspace: Workspace) -> None:
+    first, second = (Run.create(workspace, name, DEMO) for name in ("first", "second"))
+    seen = tab.refresh(workspace, False, "first", None)[0]
+    *_, subject = housekeeping.edit_notes(workspace, seen)
+
+    housekeeping.save_notes(workspace, subject, " <i>better</i> ", "fast, <b>, fast,  for  the talk")
+
+    assert notes.load(first) == Notes("<i>better</i>", ("fast", "<b>", "for the talk"))
+    assert notes.load(second) == Notes()
+    _, note, tags, _ = housekeeping.edit_notes(workspace, seen)
+    assert (note.value, tags) == ("<i>better</i>", "fast, <b>, for the talk")
+    now, _, table, card, *_ = tab.refresh(workspace, False, "first", seen)
+    assert "&lt;i&gt;better&lt;/i&gt;" in card
+    assert "<i>better" not in card
+    assert "<li>&lt;b&gt;</li>" in card
+    assert table.set_index("Run").loc["first", "Tags"] == "fast, <b>, for the talk"
+    assert tab.refresh(workspace, False, "first", now) == gr.skip()
+
+
+@pytest.mark.parametrize(
+    ("note", "tags"), [("x" * 2001, ""), ("", "x" * 31), ("", ",".join(f"tag{number}" for number in range(11)))]
+)
+def test_notes_have_bounds(workspace: Workspace, note: str, tags: str) -> None:
+    run = Run.create(workspace, "mine", DEMO)
+
+    with pytest.raises(UserError, match=r"more than 2000|at most 10 tags of 30"):
+        housekeeping.save_notes(workspace, "mine", note, tags)
+    assert not run.notes_path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"note": 5, "tags": []}', '{"note": "%s", "tags": []}' % ("x" * 2001)])
+def test_damaged_notes_are_a_sentence_and_can_be_written_anew(workspace: Workspace, content: str) -> None:
+    run = claimed(workspace, State.STOPPED)
+    run.notes_path.write_text(content)
+
+    assert "The notes on mine are damaged" in tab.refresh(workspace, False, "mine", None)[3]
+    _, note, tags, subject = housekeeping.edit_notes(workspace, monitor.look(workspace, "mine"))
+    assert (note.value, tags) == ("", "")
+    housekeeping.save_notes(workspace, subject, "anew", "")
+    assert notes.load(run) == Notes("anew")
+
+
+@pytest.mark.parametrize("state", [State.FINISHED, State.STOPPED, State.FAILED, State.INTERRUPTED])
+def test_a_run_that_ends_is_told_once(workspace: Workspace, state: State) -> None:
+    run = claimed(workspace, State.TRAINING)
+    seen = monitor.look(workspace, monitor.FOLLOW)
+    assert endings.ended(workspace, seen, monitor.look(workspace, monitor.FOLLOW)) == ""
+    run.update_status(state=state)
+    now = monitor.look(workspace, monitor.FOLLOW)
+
+    ends = endings.ended(workspace, seen, now)
+
+    assert list(json.loads(ends)) == ["mine"]
+    assert endings.ended(workspace, seen, now) == ends  # a page that asks twice at once sees no change
+    assert endings.ended(workspace, now, monitor.look(workspace, monitor.FOLLOW)) == ""
+    assert endings.ended(workspace, None, now) == ""
+
+
+def test_the_log_and_the_weights_are_downloaded_but_by_who_only_looks_a_finished_model_alone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    run = claimed(workspace, State.STOPPED)
+    seen = monitor.look(workspace, "mine")
+    for kind in run_files.KINDS:
+        (run.folder / kind.file).write_text(kind.title)
+    log, model, weights = run_files.KINDS
+
+    for kind in run_files.KINDS:
+        copy = Path(run_files.make_file(workspace, False, kind, seen))
+        assert (copy.name, copy.read_text()) == (f"mine-{kind.file}", kind.title)
+        assert copy.is_relative_to(tmp_path / "uploads")
+        with pytest.raises(UserError, match="that could be downloaded"):  # it is not finished
+            run_files.make_file(workspace, True, kind, seen)
+    assert [button.interactive for button in run_files.follow(seen, False)] == [True] * 3
+    assert [button.interactive for button in run_files.follow(seen, True)] == [False]
+    assert run_files.offered(True) == [model]
+    run.update_status(state=State.FINISHED)
+    assert Path(run_files.make_file(workspace, True, model, seen)).is_file()
+    for kind in (log, weights):
+        with pytest.raises(UserError, match="that could be downloaded"):
+            run_files.make_file(workspace, True, kind, seen)
