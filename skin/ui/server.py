@@ -54,7 +54,7 @@ TOO_MANY_LOGINS = f"Too many wrong passwords: wait {LOGIN_SECONDS // 60} minutes
 SESSIONS = 150
 """Pages and programs whose state is kept, the last ones used; an older one starts anew."""
 
-LISTEN_SECONDS = 10
+LISTEN_SECONDS = 30
 """A call whose answer nobody has asked for within this time is dropped."""
 
 CLOSED = ("/component_server", "/deep_link", "/file=http", "/process_recording")
@@ -350,19 +350,23 @@ class _Queue(Queue):
 
     @contextlib.contextmanager
     def listening(self, event_id: str | None, session: str) -> Iterator[None]:
-        """While somebody is listening to a session, or to one event; then what was sent is forgotten."""
+        """While somebody is listening to a session, or to one event.
+
+        A session that was made for one call is forgotten afterwards. That of a page keeps its place for messages, because
+        the page may listen anew after the last answer was sent, and would be told that the connection is lost; Gradio
+        keeps at most 2,000 of these.
+        """
         names = {event_id or session, session}
         self.listeners.update(names)
         try:
             yield
         finally:
             self.listeners -= Counter(names)  # drops those at none
-            if not self.pending_event_ids_session.get(session):
+            if session == event_id and not self.pending_event_ids_session.get(session):
                 self.pending_event_ids_session.pop(session, None)
                 self.pending_messages_per_session.pop(session, None)
-                if session == event_id:  # nobody can call again in a session that was made for one call
-                    self.blocks.state_holder.session_data.pop(session, None)
-                    self.blocks.state_holder.time_last_used.pop(session, None)
+                self.blocks.state_holder.session_data.pop(session, None)
+                self.blocks.state_holder.time_last_used.pop(session, None)
 
     def session_of(self, event_id: str) -> str:
         """The session that an event belongs to, which is the event itself where the caller named none."""
