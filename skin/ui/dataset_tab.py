@@ -24,7 +24,8 @@ from skin.plots import dataset as plots
 from skin.table import write_table
 from skin.ui import facts, folders
 from skin.ui.page import OWN_MACHINE, Page, spoken
-from skin.ui.selection import COLUMNS, Filters, Look, Shelf
+from skin.ui.selection import COLUMNS, UNKNOWN, Filters, Look, Opened, Sent, Shelf
+from skin.ui.view import tab_being_built
 
 THUMBNAILS = 24
 """Images on one page of the gallery."""
@@ -60,8 +61,23 @@ FIGURES: tuple[Callable[[pd.DataFrame], go.Figure | None], ...] = (
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
 
-NO_FILTERS = [[], [], [], 0, MAX_AGE, True]
+OPENING: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "open_dataset", "concurrency_limit": 1}
+"""One after the other: what a visitor opens comes after the data set that opens by itself, and so it stays."""
+
+NO_FILTERS = [[], [], [], [], [], 0, MAX_AGE, True]
 """What the filters are set to when nothing is filtered."""
+
+FIRST = "demo"
+"""The data set that is open when the tab is first shown."""
+
+
+def open_first(
+    shelf: Shelf, read_only: bool, shown: str, look: Look, progress: gr.Progress = gr.Progress()
+) -> list[Any]:
+    """What `open_dataset` gives for the FIRST data set, unless one is open already."""
+    if look.name:
+        return [gr.skip()] * (3 + len(NO_FILTERS) + len(SECTIONS))
+    return open_dataset(shelf, read_only, shown, FIRST, "", progress)
 
 
 def open_dataset(
@@ -72,13 +88,22 @@ def open_dataset(
     Where it cannot be opened, the last one stays. A folder is remembered, so that other tabs find pictures in it.
     """
     try:
-        dataset = shelf.open(_wanted(shelf, read_only, choice, folder), progress.tqdm).dataset
+        opened = shelf.open(_wanted(shelf, read_only, choice, folder), progress.tqdm)
     except UserError as error:
         problem = gr.HTML(facts.message(str(error), "alert"), visible=True)
         return [problem, *[gr.skip()] * (2 + len(NO_FILTERS) + len(SECTIONS))]
+    dataset = opened.dataset
     if dataset.name not in DATASETS:
         folders.remember(shelf.workspace, dataset.name)
-    return [gr.HTML(visible=False), facts.about(dataset), *NO_FILTERS, *_tell(Look(dataset.name, time.time()), shown)]
+    filters = [*NO_FILTERS[:3], _known(opened, "confirmed_by"), _known(opened, "source"), *NO_FILTERS[5:]]
+    return [gr.HTML(visible=False), facts.about(dataset), *filters, *_tell(Look(dataset.name, time.time()), shown)]
+
+
+def _known(opened: Opened, column: str) -> gr.Dropdown:
+    """The filter of this column set to nothing; where it is not known of any image, there is none."""
+    values = opened.frame[column].replace("", UNKNOWN).value_counts().index
+    choices = [(str(value).replace("_", " "), str(value)) for value in values]
+    return gr.Dropdown(choices, value=[], multiselect=True, visible=list(values) != [UNKNOWN])
 
 
 def explain(choice: str) -> tuple[Any, Any]:
@@ -103,8 +128,8 @@ def _offered(shelf: Shelf, read_only: bool) -> list[str]:
 
 def apply_filters(look: Look, shown: str, *values: Any) -> list[Any]:
     """Who is to look at the same data set through these filters. Raises UsageError when they contradict each other."""
-    diagnoses, sexes, sites, *ages = values
-    filters = Filters(tuple(diagnoses or ()), tuple(sexes or ()), tuple(sites or ()), *ages)
+    choices: list[Any] = [tuple(chosen or ()) for chosen in values[:5]]
+    filters = Filters(*choices, *values[5:])
     return _tell(replace(look, filters=filters), shown)
 
 
@@ -147,20 +172,31 @@ def show_tables(shelf: Shelf, look: Look) -> Any:
     return gr.skip() if frame.empty else facts.figure_tables(frame)
 
 
-def show_images(shelf: Shelf, look: Look, page: int, step: int = 0) -> tuple[Any, str, int]:
-    """The images `step` pages on (0: on the first page), their title, and the page's number.
+def show_images(shelf: Shelf, look: Look, page: int, step: int = 0) -> tuple[Any, str, int, list[str], gr.Button]:
+    """The images `step` pages on (0: on the first page), their title, the page's number, their ids, none selected.
 
     They are mixed, so that a page shows their variety.
     """
     frame = shelf.selected(look)
     if frame.empty:
-        return None, "", 0
+        return None, "", 0, [], gr.Button(interactive=False)
     page = min(max(page + step, 0), (len(frame) - 1) // THUMBNAILS) if step else 0
     first = page * THUMBNAILS
     shown = frame.sample(frac=1, random_state=SEED).iloc[first : first + THUMBNAILS]
     title = f"Images {first + 1:,} to {first + len(shown):,} of {len(frame):,}, in mixed order"
     synthetic = shelf[look.name].dataset.synthetic
-    return [(_thumbnail(str(row.path)), facts.caption(row, synthetic)) for row in shown.itertuples()], title, page
+    images = [(_thumbnail(str(row.path)), facts.caption(row, synthetic)) for row in shown.itertuples()]
+    return images, title, page, shown["image_id"].tolist(), gr.Button(interactive=False)
+
+
+def select_image(shown: list[str], event: gr.SelectData) -> tuple[str, gr.Button]:
+    """The id of the image that was clicked, which can then be sent."""
+    return shown[event.index], gr.Button(interactive=True)
+
+
+def send(look: Look, image_id: str) -> tuple[Sent, gr.Tabs]:
+    """The selected image for the Predict tab, and the way there."""
+    return Sent(look.name, image_id, time.time()), gr.Tabs(selected="predict")
 
 
 def _thumbnail(path: str) -> Image.Image:
@@ -212,6 +248,7 @@ def _show_split(rule: str, images: Sequence[LesionImage], seed: int) -> tuple[st
 class Scene:
     """What a part of the tab is wired to: the data sets, and the Look that it shows."""
 
+    page: Page
     shelf: Shelf
     look: gr.State
 
@@ -224,11 +261,13 @@ class Scene:
 def build(page: Page) -> None:
     """Lay out the tab and wire it."""
     shelf, shown = page.shelf, gr.State(next(iter(SECTIONS)))
-    panel, *sections = scenes = [Scene(shelf, gr.State(Look())) for _ in ("panel", *SECTIONS)]
+    panel, *sections = scenes = [Scene(page, shelf, gr.State(Look())) for _ in ("panel", *SECTIONS)]
     looks = [scene.look for scene in scenes]
     choice, folder, button = _build_choice(shelf, page.read_only)
     problem = gr.HTML(visible=False, elem_classes="flush")
-    about = gr.HTML(facts.message("Choose a data set and press Open to see what it holds."), elem_classes="flush")
+    about = gr.HTML(
+        facts.message("The demo data are being opened; the first time they are drawn."), elem_classes="flush"
+    )
     with gr.Column(visible=False) as filter_panel:
         filters = _build_filters(shown, looks)
     hint = gr.HTML(visible=False, elem_classes="flush")
@@ -240,15 +279,10 @@ def build(page: Page) -> None:
                     build_section(scene)
                 tab.select(partial(_enter, title), panel.look, [shown, scene.look], **QUIET)
     panel.on(panel.look.change, describe, [], [filter_panel, hint, content, headline])
-    opening = partial(open_dataset, shelf, page.read_only)
-    gr.on(
-        [button.click, folder.submit],
-        opening,
-        [shown, choice, folder],
-        [problem, about, *filters, *looks],
-        show_progress_on=about,
-        api_visibility="private",
-    )
+    opening: dict[str, Any] = {"outputs": [problem, about, *filters, *looks], "show_progress_on": about, **OPENING}
+    tab_being_built(page).select(partial(open_first, shelf, page.read_only), [shown, panel.look], **opening)
+    opens = partial(open_dataset, shelf, page.read_only)
+    gr.on([button.click, folder.submit], opens, [shown, choice, folder], **opening)
 
 
 def _enter(title: str, look: Look) -> tuple[str, Look]:
@@ -269,25 +303,31 @@ def _build_choice(shelf: Shelf, read_only: bool) -> tuple[gr.Radio, gr.Textbox, 
 
 
 def _build_filters(shown: gr.State, looks: list[gr.State]) -> list[Any]:
-    with gr.Row(equal_height=True, elem_id="filters"):
-        filters: list[Any] = [
+    with gr.Row(equal_height=True):
+        choices = [
             _any_of("Diagnosis", [(f"{known.code} {known.name}", known.code) for known in TAXONOMY], 3),
             _any_of("Sex", [(str(sex), str(sex)) for sex in Sex], 2),
             _any_of("Body site", [(str(site), str(site)) for site in Site], 2),
-            gr.Slider(0, MAX_AGE, value=0, step=1, label="Age from", info="Years", scale=2, min_width=150),
-            gr.Slider(0, MAX_AGE, value=MAX_AGE, step=1, label="Age to", info="Years", scale=2, min_width=150),
+            _any_of("Confirmed by", [], 2, visible=False),
+            _any_of("Source", [], 2, visible=False),
+        ]
+    with gr.Row(equal_height=True, elem_id="filters"):
+        ages = [
+            gr.Slider(0, MAX_AGE, value=0, step=1, label="Age from", info="Years", min_width=150),
+            gr.Slider(0, MAX_AGE, value=MAX_AGE, step=1, label="Age to", info="Years", min_width=150),
             gr.Checkbox(True, label="Unknown age", info="Show them, too", elem_id="unknown-age"),
         ]
         reset = gr.Button("Reset", scale=0, min_width=100, elem_classes="beside")
+    filters: list[Any] = [*choices, *ages]
     triggers = [widget.input for widget in filters]
     gr.on(triggers, spoken(apply_filters), [looks[0], shown, *filters], looks, trigger_mode="always_last", **QUIET)
     reset.click(reset_filters, [looks[0], shown], [*filters, *looks], **QUIET)
     return filters
 
 
-def _any_of(label: str, choices: list[tuple[str, str]], scale: int) -> gr.Dropdown:
-    info = "Any, if none is chosen"
-    return gr.Dropdown(choices, value=[], multiselect=True, label=label, info=info, scale=scale, min_width=150)
+def _any_of(label: str, choices: list[tuple[str, str]], scale: int, visible: bool = True) -> gr.Dropdown:
+    shape: dict[str, Any] = {"scale": scale, "min_width": 150, "visible": visible}
+    return gr.Dropdown(choices, value=[], multiselect=True, label=label, info="Any, if none is chosen", **shape)
 
 
 def _build_figures(scene: Scene) -> None:
@@ -319,12 +359,15 @@ def _figure() -> gr.Plot:
 
 def _build_gallery(scene: Scene) -> None:
     title = gr.Markdown()
-    page = gr.State(0)
+    page, shown, selected = gr.State(0), gr.State([]), gr.State("")
     gallery = gr.Gallery(show_label=False, height="100%", format="jpeg", buttons=["fullscreen"], elem_id="images")
     with gr.Row():
         turns = {-1: gr.Button("Previous page", size="md"), 1: gr.Button("Next page", size="md")}
+        sending = gr.Button("Predict the selected image", size="md", interactive=False)
+    gallery.select(select_image, shown, [selected, sending], **QUIET)
+    sending.click(send, [scene.look, selected], [scene.page.sent, scene.page.tabs], **QUIET)
     for step, event in {0: scene.look.change, **{step: button.click for step, button in turns.items()}}.items():
-        scene.on(event, partial(show_images, step=step), [page], [gallery, title, page])
+        scene.on(event, partial(show_images, step=step), [page], [gallery, title, page, shown, sending])
 
 
 def _build_table(scene: Scene) -> None:

@@ -18,7 +18,7 @@ from skin.ui.answer import in_words
 from skin.ui.facts import SYNTHETIC
 from skin.ui.overlay import data_url, small
 from skin.ui.pictures import diagnoses
-from skin.ui.selection import Shelf
+from skin.ui.selection import Sent, Shelf
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,20 @@ def _pick(images: Sequence[LesionImage], rng: np.random.Generator) -> Iterator[E
         if shown:
             image = shown[rng.integers(len(shown))]
             yield Example(image.path.read_bytes(), image.patient, image.diagnosis, image.image_id)
+
+
+def sent_example(shelf: Shelf, sent: Sent) -> Example:
+    """An image of an open data set as an example. Raises UserError when it is gone."""
+    opened = shelf[sent.dataset]
+    image = opened.images.get(sent.image_id)
+    try:
+        content = image.path.read_bytes() if image else b""
+    except OSError:
+        content = b""
+    if not image or not content:
+        raise UserError(f"The image {sent.image_id} is gone: open its data set again.")
+    origin = f"{image.image_id} of {opened.dataset.title}; a model may have been trained on it"
+    return Example(content, image.patient, image.diagnosis, origin)
 
 
 RECOGNISED: Mapping[str, tuple[int, ...]] = {

@@ -38,7 +38,8 @@ class Page:
     """What every tab's `build` is handed.
 
     `blocks.load` is what happens when a browser opens the page; `tabs` is selected with `gr.Tabs(selected=key)`;
-    `opened` holds the name of the run that was last opened from elsewhere, "" for none; `timer` is the only one.
+    `opened` holds the name of the run that was last opened from elsewhere, "" for none; `timer` is the only one; `sent`
+    holds the image that was last Sent to Predict.
     """
 
     workspace: Workspace
@@ -47,6 +48,7 @@ class Page:
     tabs: gr.Tabs
     opened: gr.State
     timer: gr.Timer
+    sent: gr.State
 
     @functools.cached_property
     def shelf(self) -> Shelf:

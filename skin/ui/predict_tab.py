@@ -18,10 +18,11 @@ from skin.predict import default_run
 from skin.run import Run
 from skin.ui import asking
 from skin.ui.endpoints import BATCH, PREDICTING, Endpoints
-from skin.ui.examples import CLICKED, Examples, buttons, examples
+from skin.ui.examples import CLICKED, Example, Examples, buttons, examples, sent_example
 from skin.ui.facts import message
 from skin.ui.page import Page, spoken
 from skin.ui.predictors import AUTOMATIC, Predictors
+from skin.ui.selection import Sent, Shelf
 
 LIMITS = (
     "Made for images taken through a dermatoscope. An ordinary photograph, or something that is none of the seven "
@@ -31,6 +32,9 @@ BATCH_HELP = (
     "Several images, or a ZIP of images. The table may hold, besides the file name in a column `image`, any of `age`, "
     "`sex` and `site`; what it does not say is unknown."
 )
+
+ONE = "one"
+"""The section for one image, to which an image is sent."""
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
 
@@ -136,7 +140,15 @@ def take_example(
     predictors: Predictors, showcase: Showcase, choice: object, number: int, clicked: int, loan: Loan, *standing: str
 ) -> tuple[Any, ...]:
     """The example that was clicked, as the values of the form, and its diagnosis folded away."""
-    example = _examples(predictors, showcase, choice, number).images[clicked]
+    return _fill(_examples(predictors, showcase, choice, number).images[clicked], loan, standing)
+
+
+def take_sent(shelf: Shelf, sent: Sent, loan: Loan, *standing: str) -> tuple[Any, ...]:
+    """The image that was sent from another tab, as an example. Raises UserError when it is gone."""
+    return _fill(sent_example(shelf, sent), loan, standing)
+
+
+def _fill(example: Example, loan: Loan, standing: Fields) -> tuple[Any, ...]:
     path = save_bytes_to_cache(example.content, "example.jpg", get_upload_folder())
     age = "" if example.patient.age is None else f"{example.patient.age:g}"
     patient = (age, str(example.patient.sex), str(example.patient.site))
@@ -154,11 +166,12 @@ def build(page: Page) -> None:
     predictors = Predictors(page.workspace)
     showcase = lru_cache(maxsize=16)(partial(examples, page.shelf))
     Endpoints(predictors).publish()
-    with gr.Tabs():
-        with gr.Tab("One image"):
+    with gr.Tabs() as tabs:
+        with gr.Tab("One image", id=ONE):
             _build_one(page, predictors, showcase)
         with gr.Tab("Many images"):
             _build_many(page, predictors)
+    page.sent.change(partial(gr.Tabs, selected=ONE), None, tabs, **QUIET)
 
 
 def _build_one(page: Page, predictors: Predictors, showcase: Showcase) -> None:
@@ -236,6 +249,8 @@ def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form
     shown.select(point, None, clicked, **QUIET).then(
         taking, [*inputs, clicked, *standing], [form.image, *lent], **QUIET
     )
+    sending = spoken(partial(take_sent, page.shelf))
+    page.sent.change(sending, [page.sent, *standing], [form.image, *lent], **QUIET)
     form.image.input(return_loan, standing, lent, **QUIET)
     return pictured
 

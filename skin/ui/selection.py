@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 import pandas as pd
 
@@ -20,6 +21,9 @@ from skin.workspace import Workspace
 COLUMNS = ["image_id", "lesion_id", "diagnosis", "age", "sex", "site", "confirmed_by", "source"]
 """What is shown of a frame; where its files lie is nobody's business."""
 
+UNKNOWN = "unknown"
+"""What is chosen for an image whose confirmation or source nobody told."""
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -31,6 +35,8 @@ class Filters:
     diagnoses: tuple[str, ...] = ()
     sexes: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
+    confirmations: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     youngest: float = 0
     oldest: float = MAX_AGE
     unknown_age: bool = True
@@ -46,10 +52,20 @@ class Filters:
         fits = frame["age"].between(self.youngest, self.oldest)
         if self.unknown_age:
             fits |= frame["age"].isna()
-        for column, chosen in (("diagnosis", self.diagnoses), ("sex", self.sexes), ("site", self.sites)):
+        for column, chosen in self._chosen.items():
             if chosen:
-                fits &= frame[column].isin(chosen)
+                fits &= frame[column].replace("", UNKNOWN).isin(chosen)
         return frame[fits]
+
+    @property
+    def _chosen(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "diagnosis": self.diagnoses,
+            "sex": self.sexes,
+            "site": self.sites,
+            "confirmed_by": self.confirmations,
+            "source": self.sources,
+        }
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,15 @@ class Look:
     name: str = ""
     opened: float = 0.0
     filters: Filters = Filters()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An image that is on its way to the Predict tab: the name of its data set, its id, and when it was sent."""
+
+    dataset: str
+    image_id: str
+    when: float
 
 
 @dataclass(frozen=True)
@@ -91,16 +116,18 @@ class Shelf:
     workspace: Workspace
     size: int = 4
     _opened: OrderedDict[str, Opened] = field(default_factory=OrderedDict)
+    _reading: Lock = field(default_factory=Lock)
 
     def open(self, name: str, progress: Progress = silent) -> Opened:
         """Read a data set, even one that is open already: its folder may have changed.
 
         Raises UserError when it cannot be had.
         """
-        opened = Opened(datasets.load(name, self.workspace, progress))
-        self._opened[opened.dataset.name] = opened
-        while len(self._opened) > self.size:
-            self._opened.popitem(last=False)
+        with self._reading:  # two visitors at once would draw the demo data into each other's files
+            opened = Opened(datasets.load(name, self.workspace, progress))
+            self._opened[opened.dataset.name] = opened
+            while len(self._opened) > self.size:
+                self._opened.popitem(last=False)
         return opened
 
     def __getitem__(self, name: str) -> Opened:

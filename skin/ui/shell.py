@@ -46,10 +46,10 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
     """The whole app."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=server.DELETE_CACHE) as blocks:
         gr.HTML(_header(read_only), elem_id="header", padding=False)
-        opened = gr.State("")
+        opened, sent = gr.State(""), gr.State()
         timer = gr.Timer(TICK_SECONDS)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            page = Page(workspace, read_only, blocks, tabs, opened, timer)
+            page = Page(workspace, read_only, blocks, tabs, opened, timer, sent)
             for tab in TABS:
                 _build_tab(tab, page)
 

@@ -13,8 +13,7 @@ Visit = Callable[[str], Page]
 
 
 def opened(visit: Visit) -> Page:
-    page = visit("dataset")
-    page.get_by_role("button", name="Open", exact=True).click()
+    page = visit("dataset")  # with the demo data, which nobody has to open
     expect(page.locator(".synthetic")).to_be_visible()
     return page
 
@@ -27,6 +26,9 @@ def choose(page: Page, filter_name: str, option: str) -> None:
 
 def test_every_section_shows_the_filtered_images(visit: Visit) -> None:
     page = opened(visit)
+    page.get_by_role("tab", name="Predict", exact=True).click()
+    page.get_by_role("tab", name="Many images", exact=True).click()
+    page.get_by_role("tab", name="Dataset", exact=True).click()
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
 
     choose(page, "Diagnosis", "mel Melanoma")
@@ -38,6 +40,14 @@ def test_every_section_shows_the_filtered_images(visit: Visit) -> None:
     page.get_by_role("button", name="Next page").click()
     expect(page.get_by_text("Images 25 to")).to_be_visible()
 
+    page.get_by_role("img", name="Melanoma (synthetic)").first.click()
+    page.get_by_role("button", name="Predict the selected image").click()
+    expect(page.get_by_text("Show the true diagnosis of this example")).to_be_visible()
+    expect(page.get_by_label("Age (years)")).not_to_have_value("")
+    page.get_by_text("Show the true diagnosis of this example").click()
+    expect(page.locator(".truth")).to_contain_text("Melanoma (DEMO_")
+
+    page.get_by_role("tab", name="Dataset", exact=True).click()
     page.get_by_role("tab", name="Classes", exact=True).click()
     expect(page.get_by_role("row", name="mel Melanoma")).to_contain_text("100.0%")
     page.get_by_role("button", name="Reset", exact=True).click()

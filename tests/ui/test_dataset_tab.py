@@ -43,7 +43,7 @@ def test_opening_shows_the_data_set_through_no_filters(shelf: Shelf) -> None:
 
     assert not problem.visible
     assert "Synthetic" in about
-    assert filters == tab.NO_FILTERS
+    assert [getattr(value, "value", value) for value in filters] == tab.NO_FILTERS
     assert panel == figures
     assert (panel.name, panel.filters) == ("demo", Filters())
     assert all(skipped([images, table, classes, splits]))
@@ -70,6 +70,38 @@ def test_what_cannot_be_opened_is_said_and_the_last_data_set_stays(
     assert all(skipped(rest))
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+def test_the_demo_data_are_open_when_the_tab_is_first_shown(shelf: Shelf, read_only: bool) -> None:
+    _, about, *_ = tab.open_first(shelf, read_only, "Figures", Look())
+    assert "Synthetic" in about
+
+    assert all(skipped(tab.open_first(shelf, read_only, "Figures", Look("/a/folder"))))
+
+
+def test_what_a_visitor_opens_comes_after_the_data_set_that_opens_by_itself(workspace: Workspace) -> None:
+    outputs = 3 + len(tab.NO_FILTERS) + len(tab.SECTIONS)
+    opening = [fn for fn in page(workspace).fns.values() if len(fn.outputs) == outputs]
+
+    assert len(opening) == 2
+    assert {(fn.concurrency_id, fn.concurrency_limit) for fn in opening} == {("open_dataset", 1)}
+
+
+def test_confirmation_and_source_are_filters_where_they_are_known(shelf: Shelf) -> None:
+    confirmed, source = open_dataset(shelf, "demo")[5:7]
+
+    assert confirmed.visible
+    assert ("follow up", "follow_up") in confirmed.choices
+    assert not source.visible  # the demo data names none
+
+
+def test_the_selected_image_is_sent_to_the_predict_tab() -> None:
+    image_id, button = tab.select_image(["a", "b"], gr.SelectData(None, {"index": 1, "value": None}))
+    sent, tabs = tab.send(Look("demo"), image_id)
+
+    assert button.interactive
+    assert (sent.dataset, sent.image_id, tabs.selected) == ("demo", "b", "predict")
+
+
 def test_a_folder_is_opened_by_its_path(shelf: Shelf, demo: Dataset) -> None:
     folder = str(demo.images[0].path.parent.parent)
 
@@ -92,9 +124,9 @@ def test_a_folder_is_remembered_and_what_was_refused_is_not(workspace: Workspace
 
 
 def test_filters_reach_the_panel_and_the_section_that_is_shown() -> None:
-    panel, *sections = tab.apply_filters(Look("demo"), "Table", ["mel"], [], ["back"], 20, 60, False)
+    panel, *sections = tab.apply_filters(Look("demo"), "Table", ["mel"], [], ["back"], ["histo"], [], 20, 60, False)
 
-    assert panel == Look("demo", 0.0, Filters(("mel",), (), ("back",), 20, 60, False))
+    assert panel == Look("demo", 0.0, Filters(("mel",), (), ("back",), ("histo",), (), 20, 60, False))
     assert sections[list(tab.SECTIONS).index("Table")] == panel
     assert sum(skipped(sections)) == len(tab.SECTIONS) - 1
     assert tab.reset_filters(panel, "Table")[: len(tab.NO_FILTERS) + 1] == [*tab.NO_FILTERS, Look("demo")]
@@ -102,7 +134,7 @@ def test_filters_reach_the_panel_and_the_section_that_is_shown() -> None:
 
 def test_impossible_filters_are_refused() -> None:
     with pytest.raises(UsageError):
-        tab.apply_filters(Look("demo"), "Figures", None, [], [], 60, 20, True)
+        tab.apply_filters(Look("demo"), "Figures", None, [], [], [], [], 60, 20, True)
 
 
 @pytest.mark.parametrize("choice", DATASETS)
@@ -149,7 +181,8 @@ def test_the_gallery_turns_its_pages_over_all_images_once(shelf: Shelf, demo: Da
     pages = -(-len(demo.images) // tab.THUMBNAILS)
 
     for number in range(pages):
-        images, title, page = tab.show_images(shelf, look, page, step=1 if number else 0)
+        images, title, page, ids, _ = tab.show_images(shelf, look, page, step=1 if number else 0)
+        assert all(shown in caption for shown, (_, caption) in zip(ids, images, strict=True))
         captions |= {caption for _, caption in images}
         assert page == number
 
@@ -161,7 +194,7 @@ def test_the_gallery_turns_its_pages_over_all_images_once(shelf: Shelf, demo: Da
 
 
 def test_thumbnails_are_small_and_captioned(shelf: Shelf) -> None:
-    images, _, _ = tab.show_images(shelf, Look("demo", filters=Filters(diagnoses=("mel",))), 0)
+    images, *_ = tab.show_images(shelf, Look("demo", filters=Filters(diagnoses=("mel",))), 0)
 
     for thumbnail, caption in images:
         assert thumbnail.width <= tab.THUMBNAIL_SIZE[0]
@@ -217,9 +250,9 @@ def test_an_impossible_seed_is_refused(shelf: Shelf, seed: float | None) -> None
 
 def page(workspace: Workspace, read_only: bool = False) -> gr.Blocks:
     with gr.Blocks() as blocks:
-        opened, timer = gr.State(""), gr.Timer(active=False)
+        opened, timer, sent = gr.State(""), gr.Timer(active=False), gr.State()
         with gr.Tabs() as tabs, gr.Tab("Dataset"):
-            tab.build(Page(workspace, read_only, blocks, tabs, opened, timer))
+            tab.build(Page(workspace, read_only, blocks, tabs, opened, timer, sent))
     return blocks
 
 

@@ -23,6 +23,7 @@ from skin import run
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS, Split
+from skin.errors import UserError
 from skin.explain import EXPLANATIONS
 from skin.lesion import CODES, TAXONOMY
 from skin.patient import Patient, Sex, Site
@@ -34,7 +35,7 @@ from skin.ui.examples import Examples
 from skin.ui.overlay import overlay
 from skin.ui.predict_tab import Loan
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
-from skin.ui.selection import Shelf
+from skin.ui.selection import Sent, Shelf
 from skin.workspace import PROJECT, Workspace
 
 Send = Callable[..., dict[str, str]]
@@ -366,6 +367,19 @@ def test_what_is_typed_over_an_example_stays_for_the_next_image(take: Take) -> N
     assert loan.returned(("50", "male", "back")) == ("50", "unknown", "back")
     *_, loan, _ = take(loan, "50", "male", "back")
     assert loan.returned(("45", "male", "ear")) == ("50", "unknown", "back")
+
+
+def test_an_image_that_was_sent_from_a_data_set_is_an_example(
+    shared_workspace: Workspace, demo: Dataset, send: Send
+) -> None:
+    send(photograph())
+    shelf, image = Shelf(shared_workspace), demo.images[3]
+    path, *patient, truth, _, _ = predict_tab.take_sent(shelf, Sent("demo", image.image_id, 0.0), predict_tab.Loan())
+    assert Path(path).read_bytes() == image.path.read_bytes()
+    assert patient[1:] == [str(image.patient.sex), str(image.patient.site)]
+    assert f"{image.image_id} of Demo (synthetic)" in truth.value
+    with pytest.raises(UserError, match="is gone: open its data set again"):
+        predict_tab.take_sent(shelf, Sent("demo", "gone", 0.0), predict_tab.Loan())
 
 
 # Many images

@@ -3,12 +3,16 @@ import pytest
 
 from skin.data.datasets import Dataset
 from skin.errors import UsageError, UserError
-from skin.ui.selection import Filters, Look, Opened, Shelf
+from skin.ui.selection import UNKNOWN, Filters, Look, Opened, Shelf
 from skin.workspace import Workspace
 
 FRAME = pd.DataFrame(
-    [("nv", "female", "back", 20.0), ("nv", "male", "face", 40.0), ("mel", "unknown", "unknown", float("nan"))],
-    columns=["diagnosis", "sex", "site", "age"],
+    [
+        ("nv", "female", "back", 20.0, "histo", "vienna"),
+        ("nv", "male", "face", 40.0, "follow_up", ""),
+        ("mel", "unknown", "unknown", float("nan"), "", ""),
+    ],
+    columns=["diagnosis", "sex", "site", "age", "confirmed_by", "source"],
 )
 
 
@@ -19,6 +23,9 @@ FRAME = pd.DataFrame(
         (Filters(diagnoses=("nv",)), [0, 1]),
         (Filters(sexes=("male", "unknown")), [1, 2]),
         (Filters(sites=("unknown",)), [2]),
+        (Filters(confirmations=("follow_up", UNKNOWN)), [1, 2]),
+        (Filters(sources=("vienna",)), [0]),
+        (Filters(sources=(UNKNOWN,), sexes=("male",)), [1]),
         (Filters(youngest=20, oldest=39), [0, 2]),
         (Filters(youngest=20, oldest=39, unknown_age=False), [0]),
         (Filters(diagnoses=("nv",), sexes=("female",), oldest=19), []),
