@@ -68,7 +68,7 @@ def lay_out() -> FormParts:
         "dataset": sources.NAMED_DATASETS,
         "backbone": tuple(BACKBONES),
     }
-    gr.Markdown("### New run")
+    gr.Markdown("## New run")
     with gr.Row():
         preset = gr.Dropdown(
             list(PRESETS), value=FIRST_PRESET, label="Preset", info="Fills in the fields below.", elem_id="preset"

@@ -85,7 +85,7 @@ def build(page: Page) -> None:
 
 def _lay_out_monitor(page: Page) -> MonitorParts:
     may_change = not page.read_only
-    gr.Markdown("### Runs")
+    gr.Markdown("## Runs")
     chosen = gr.Dropdown(monitor.choices(), value=FOLLOW, label="Watch", elem_id="watch")
     card = gr.HTML(elem_id="card")
     with gr.Row(elem_classes="actions"):

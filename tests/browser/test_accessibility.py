@@ -1,0 +1,75 @@
+"""What axe-core finds on every tab, empty and full, in both modes: nothing serious that is the project's own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from served_app import App
+
+from skin.data.datasets import Dataset
+from skin.ui.shell import TABS
+
+GRADIO_OWN = (".empty", ".search-input")
+"""Selectors of Gradio 6.31's own findings: an empty component's label has no role, a table's search only a title."""
+
+
+@pytest.fixture(scope="module")
+def empty_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """An app without a run of the user's own."""
+    app = App.start(tmp_path_factory.mktemp("empty"))
+    yield app
+    app.kill()
+
+
+def ask(page: Page, picture: Path) -> None:
+    """Predict with a patient, so that every part of an answer is there."""
+    page.locator("input[type=file]").first.set_input_files(picture)
+    page.get_by_label("Age (years)").fill("55")
+    expect(page.locator(".answer")).to_be_visible()
+    expect(page.locator(".js-plotly-plot:visible").first).to_be_visible()
+
+
+def wait_for_figure(page: Page, picture: Path) -> None:  # noqa: ARG001 (stands in for `ask`)
+    """Wait until what the tab opens with is drawn."""
+    expect(page.locator(".js-plotly-plot:visible").first).to_be_visible()
+
+
+FULL: dict[str, Callable[[Page, Path], None]] = {
+    "predict": ask,
+    "dataset": wait_for_figure,
+    "training": wait_for_figure,
+    "performance": wait_for_figure,
+    "comparison": wait_for_figure,
+}
+"""What fills each tab, by its key."""
+
+
+def findings(page: Page) -> list[str]:
+    """The serious and critical findings of the page as it stands, each with its element."""
+    response = Axe().run(page, context={"exclude": [[selector] for selector in GRADIO_OWN]}).response
+    return [
+        f"{found['id']}: {node['html'][:200]}"
+        for found in response["violations"]
+        if found["impact"] in ("serious", "critical") or found["id"] == "heading-order"
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("key", [tab.key for tab in TABS])
+def test_a_full_tab_has_no_serious_finding(app: App, page: Page, demo: Dataset, key: str, theme: str) -> None:
+    page.goto(f"{app.url}?tab={key}&run=trained&__theme={theme}")
+    page.wait_for_function("window.followedLink")
+    FULL[key](page, demo.images[0].path)
+    assert findings(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("key", [tab.key for tab in TABS])
+def test_an_empty_tab_has_no_serious_finding(empty_app: App, page: Page, key: str, theme: str) -> None:
+    page.goto(f"{empty_app.url}?tab={key}&__theme={theme}")
+    page.wait_for_function("window.followedLink")
+    page.wait_for_timeout(2000)
+    assert findings(page) == []
