@@ -50,6 +50,22 @@ def test_the_matrix_is_worked_by_keyboard(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Melanocytic nevus recognised")).to_be_visible()
 
 
+def test_the_threshold_is_picked_by_keyboard(visit: Visit) -> None:
+    page = visit("performance&run=trained")
+    table = page.locator(".thresholds")
+    expect(table).to_contain_text("Picked")
+    slider = page.get_by_role("slider", name="Threshold for malignant")
+    slider.press("End")
+    expect(table).to_contain_text("Picked 1.0000")
+    malignant = table.get_by_role("row", name="Malignant images missed").get_by_role("cell").last
+    missed, of = malignant.inner_text().split(" of ")
+    assert missed == of
+    slider.press("ArrowLeft")
+    expect(table).to_contain_text("Picked 0.9950")
+    slider.press("Home")
+    expect(malignant).to_have_text(f"0 of {of}")
+
+
 def test_validation_and_downloads(visit: Visit, app: App, tmp_path: Path) -> None:
     page = visit("performance&run=trained")
     page.get_by_label("Validation").check()
