@@ -191,10 +191,11 @@ def show_origin(subject: Subject) -> str:
 
 
 def show_curves(subject: Subject) -> list[Any]:
-    """The figures that need probabilities, and whether there are any."""
+    """The figures that need probabilities with their tables, and whether there are any."""
     if subject.predictions.are_labels:
-        return [gr.Column(visible=False), *[None] * len(CURVES)]
-    return [gr.Column(visible=True), *(figure(subject) for figure in CURVES.values())]
+        return [gr.Column(visible=False), *[None] * len(CURVES), ""]
+    figures = [figure(subject) for figure in CURVES.values()]
+    return [gr.Column(visible=True), *figures, report_html.curve_tables(*figures)]
 
 
 def show_training(subject: Subject) -> tuple[Any, str, go.Figure | None]:
@@ -307,7 +308,8 @@ def _build_groups(view: View) -> None:
 def _build_curves(view: View) -> None:
     with gr.Column() as curves:
         figures = _plots(CURVES)
-    view.follow(show_curves, [curves, *figures])
+        tables = gr.HTML(elem_classes="report")
+    view.follow(show_curves, [curves, *figures, tables])
 
 
 def _build_training(view: View) -> None:

@@ -264,6 +264,30 @@ def rows_table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: s
     )
 
 
+def curve_tables(roc: go.Figure, precision_recall: go.Figure, calibration: go.Figure) -> str:
+    """The figures of `plots.report` that need probabilities, as tables, folded away.
+
+    Areas under the curves and average precisions are read from the curves' names, the bins of the calibration from its
+    points, so that table and figure cannot differ.
+    """
+    areas, averages = (
+        dict(trace.name.rsplit(" ", 1) for trace in figure.data if trace.mode == "lines")
+        for figure in (roc, precision_recall)
+    )
+    points = calibration.data[0]
+    bins = zip(points.x, points.y, points.customdata, strict=True)
+    curves = rows_table(
+        ["Against the rest", "Area under the ROC curve", "Average precision"],
+        [[name, area, averages[name]] for name, area in areas.items()],
+    )
+    calibrated = rows_table(
+        ["Mean confidence", "Accuracy", "Images"],
+        [[f"{confidence:.1%}", f"{accuracy:.1%}", f"{count:,}"] for confidence, accuracy, count in bins],
+        "Calibration",
+    )
+    return f"<details><summary>The curves as tables</summary>{curves}{calibrated}</details>"
+
+
 def origin_table(facts: Mapping[str, object]) -> str:
     """Where the figures come from, a row each of FACTS."""
     return rows_table(

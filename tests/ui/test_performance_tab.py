@@ -192,18 +192,24 @@ def test_without_the_data_set_the_images_are_listed(shared_workspace: Workspace,
 
 
 def test_bare_diagnoses_have_no_curves_and_no_training(labels: Subject) -> None:
-    column, *curves = tab.show_curves(labels)
+    column, *curves, tables = tab.show_curves(labels)
     assert not column.visible
     assert curves == [None] * 3
+    assert tables == ""
     column, _, history = tab.show_training(labels)
     assert not column.visible
     assert history is None
 
 
 def test_curves_and_training_of_a_run(subject: Subject) -> None:
-    column, *curves = tab.show_curves(subject)
+    column, *curves, tables = tab.show_curves(subject)
     assert column.visible
     assert all(figure.data for figure in curves)
+    area, average = (
+        figure.data[-1 - has_mark].name.split()[-1] for figure, has_mark in zip(curves[:2], (1, 0), strict=True)
+    )
+    assert f'<th scope="row">malignant</th><td>{area}</td><td>{average}</td>' in tables
+    assert tables.count("<tr>") == 2 + len(curves[0].data) - 1 + len(curves[2].data[0].x)  # two heads, and no mark
     column, words, history = tab.show_training(subject)
     assert column.visible
     assert "Stage 2 changed the accuracy by +5.0 points" in words
