@@ -306,7 +306,7 @@ def test_an_image_that_is_none_gets_a_sentence(shared_workspace: Workspace, trai
 def test_a_damaged_run_is_listed_as_such(shared_workspace: Workspace, trained_run: Run) -> None:
     damaged = trained_run.folder.with_name("damaged")
     shutil.copytree(trained_run.folder, damaged)
-    (damaged / "status.json").write_text("{")
+    (damaged / "config.json").write_text("{")
     states = {run["name"]: run["state"] for run in facts(shared_workspace, "runs")}
     assert states["damaged"] == "damaged"
     assert states[trained_run.name] == "finished"

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.errors import UserError
 from skin.lesion import CODES, LesionImage
+from skin.origin import Origin
 from skin.report import Predictions, evaluate
 from skin.ui import folders
 from skin.ui.pictures import SIZE, pictures
@@ -25,7 +27,7 @@ def judged(images: tuple[LesionImage, ...], dataset: str) -> Subject:
     truth = np.array([CODES.index(image.diagnosis) for image in images])
     ids, lesions = tuple(image.image_id for image in images), tuple(image.lesion_id for image in images)
     predictions = Predictions(ids, lesions, truth, np.eye(7, dtype=np.float32)[truth])
-    return Subject("perfect", predictions, evaluate(predictions), dataset=dataset)
+    return Subject("perfect", predictions, evaluate(predictions), origin=Origin(config=TrainConfig(dataset=dataset)))
 
 
 def captions(dataset: Dataset) -> dict[str, str]:
