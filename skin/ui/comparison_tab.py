@@ -15,7 +15,7 @@ from skin.lesion import CODES
 from skin.plots import comparison as plots
 from skin.run import Run
 from skin.ui import comparison_html as pieces
-from skin.ui import report_html
+from skin.ui import downloads, report_html
 from skin.ui.compared import PART, Compared, Fit, Subjects, load_compared
 from skin.ui.comparison_file import DOWNLOADS
 from skin.ui.page import Page, spoken
@@ -221,23 +221,10 @@ def build(page: Page) -> None:
 
 def _build_verdict(view: View) -> None:
     verdict = gr.HTML(elem_classes="report", elem_id="verdict-of-comparison")
-    _build_downloads(view)
+    downloads.offer(view, DOWNLOADS, make_file, "comparison")
     figure = gr.Plot(label="Differences with their intervals", show_label=False)
     table, classes = gr.HTML(elem_classes="report"), gr.HTML(elem_classes="report")
     view.follow(show_verdict, [verdict, figure, table, classes])
-
-
-def _build_downloads(view: View) -> None:
-    made = gr.DownloadButton(elem_id="made-comparison")
-    with gr.Row():
-        for kind in DOWNLOADS:
-            button = gr.Button(f"Download: {kind}", size="sm", min_width=160)
-            event = button.click(**view.call(partial(make_file, kind), [made]))
-            event.success(None, js=_CLICK_MADE_FILE, api_visibility="private")
-
-
-_CLICK_MADE_FILE = "() => setTimeout(() => document.querySelector('#made-comparison')?.click(), 100)"
-"""Saves the file that was made; a moment later, because its link must have reached the page."""
 
 
 def _build_classes(view: View) -> None:

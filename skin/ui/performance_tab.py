@@ -18,7 +18,7 @@ from skin.lesion import CODES
 from skin.metrics import is_malignant
 from skin.plots.training import history_figure
 from skin.report import Evaluation, evaluate, judge_thresholds
-from skin.ui import report_html
+from skin.ui import downloads, report_html
 from skin.ui.page import Page, remember_run, spoken
 from skin.ui.pictures import GALLERY, pictures
 from skin.ui.report_file import CURVES, DOWNLOADS, FIGURES, N_MISTAKES, stage_words
@@ -249,16 +249,7 @@ def build(page: Page) -> None:
 
 def _build_headline(view: View) -> None:
     view.follow(show_headline, [gr.HTML(elem_classes="report")])
-    made = gr.DownloadButton(elem_id="made-file")
-    with gr.Row():
-        for kind in DOWNLOADS:
-            button = gr.Button(f"Download: {kind}", size="sm", min_width=160)
-            event = button.click(**view.call(partial(make_file, kind), [made]))
-            event.success(None, js=_CLICK_MADE_FILE, api_visibility="private")
-
-
-_CLICK_MADE_FILE = "() => setTimeout(() => document.querySelector('#made-file')?.click(), 100)"
-"""Saves the file that was made; a moment later, because its link must have reached the page."""
+    downloads.offer(view, DOWNLOADS, make_file, "report")
 
 
 def _build_confusion(view: View, shelf: Shelf) -> None:

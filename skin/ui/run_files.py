@@ -14,6 +14,7 @@ from skin import run as runs
 from skin.errors import UsageError, UserError
 from skin.files import replace_file
 from skin.run import Run
+from skin.ui import downloads
 from skin.ui.monitor import Sight
 from skin.ui.page import spoken
 from skin.workspace import Workspace
@@ -58,7 +59,7 @@ def lay_out(read_only: bool) -> list[gr.Button]:
 
 def wire(workspace: Workspace, read_only: bool, buttons: list[gr.Button], seen: gr.State) -> None:
     """Have each button save its file."""
-    made = gr.DownloadButton(elem_id="made-run-file")
+    made = downloads.made_file("run-file")
     for kind, button in zip(offered(read_only), buttons, strict=True):
         making = button.click(
             spoken(partial(make_file, workspace, read_only, kind)),
@@ -69,11 +70,7 @@ def wire(workspace: Workspace, read_only: bool, buttons: list[gr.Button], seen: 
             concurrency_id="run files",
             concurrency_limit=2,
         )
-        making.success(None, js=_CLICK_MADE_FILE, api_visibility="private")
-
-
-_CLICK_MADE_FILE = "() => setTimeout(() => document.querySelector('#made-run-file')?.click(), 100)"
-"""A moment later, because its link must have reached the page."""
+        downloads.save(making, made)
 
 
 def follow(sight: Sight, read_only: bool) -> list[Any]:
