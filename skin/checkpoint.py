@@ -3,8 +3,8 @@
 The last two are kept, in two files that are written in turn, so that whatever happens to one of them, the other is an
 epoch older and whole. The history in the checkpoint is the one that counts: where `history.jsonl` tells another, because
 of a kill between the two writes or of damage, it is put right, and the epochs that it loses are trained again, to the same
-result. The two take twice the weights, the best weights and the optimizer's state, about 90 MB with EfficientNet-Lite0,
-and half as much again while one is written; they go when the run is finished.
+result. Each of the two holds the weights, the best weights and the optimizer's state, with AdamW four times the weights,
+and a third is there while one is written; they go when the run is finished.
 """
 
 import dataclasses

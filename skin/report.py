@@ -492,25 +492,19 @@ def judge_thresholds(predictions: Predictions, thresholds: Sequence[float]) -> l
 
 def _called_low(thresholds: Thresholds, predictions: Predictions) -> dict[str, CalledLow]:
     is_low = thresholds.risks(predictions.probabilities) == Risk.LOW
+    kinds = tuple(reversed(Malignancy))  # what matters most stands first
     truths = np.array([diagnosis.malignancy for diagnosis in TAXONOMY])[predictions.truth]
-    return {
-        str(kind): CalledLow(
-            images=int((truths == kind).sum()),
-            low_risk=int(is_low[truths == kind].sum()),
-            share=_weighted_share(is_low, truths == kind, predictions.lesion_ids),
-        )
-        for kind in reversed(Malignancy)  # what matters most stands first
-    }
+    among = np.stack([truths == kind for kind in kinds], axis=1)
+    low = among & is_low[:, None]
 
-
-def _weighted_share(flags: NDArray[np.bool_], among: NDArray[np.bool_], lesion_ids: Sequence[str]) -> Estimate:
-    """Share of the images `among` that have the flag, with its interval from resampling lesions."""
-
-    def share(weights: Floats) -> Floats:
+    def shares(weights: Floats) -> Floats:
         images = weights @ among
-        return np.divide(weights @ (flags & among), images, out=np.full(len(weights), np.nan), where=images > 0)
+        return np.divide(weights @ low, images, out=np.full(images.shape, np.nan), where=images > 0)
 
-    return Estimate.of(metrics.bootstrap(share, lesion_ids))
+    estimates = [Estimate.of(values) for values in metrics.bootstrap(shares, predictions.lesion_ids).T]
+    return {
+        str(kind): CalledLow(int(among[:, k].sum()), int(low[:, k].sum()), estimates[k]) for k, kind in enumerate(kinds)
+    }
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

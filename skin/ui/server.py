@@ -6,7 +6,8 @@ Everything that reaches into Gradio is here, as read in Gradio 6.31:
   Gradio's own. `POST /login` is the one route that takes a password; its page reloads on 200, says that the password is
   wrong on 400 and is silent on anything else.
 - `queueing.Queue`: `push` takes in every call, and what it refuses as "queue_full" or "error" is answered with 503 or 400
-  and a `detail`; a call without an optional argument fails without a word in what follows; `get_events` picks what is worked on next; `pending_…` keep what a session has yet to be sent.
+  and a `detail`; a call without an optional argument fails without a word in what follows; `get_events` picks what is
+  worked on next; `pending_…` keep what a session has yet to be sent.
 - `state_holder.SessionState`: a session keeps a configuration of every component, some 400 kB in this app.
 - `route_utils.GradioMultiPartParser`: deletes the files of an upload on a MultiPartException, and on nothing else.
 - `route_utils.delete_files_created_by_app`: deletes files of this process alone, and forgets only those it finds.
