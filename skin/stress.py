@@ -92,6 +92,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 """Small files that made, or make, a decoder hold or compute the most."""
 
 
+WARMING = 40
+"""Predictions before the growth of the app is measured."""
+
 RETRY_SECONDS = 0.2
 """After which a visitor asks again where too many wait."""
 
@@ -232,19 +235,25 @@ def worst_picture(_: Load) -> float:
 
 
 def growth(load: Load) -> float:
-    """MB by which the app has grown after so many predictions by so many sessions."""
+    """MB by which the app has grown after so many predictions by so many sessions.
+
+    It counts from where as many visitors at once as ask afterwards have been answered: what they need at a time, two
+    decoding processes among it, is no growth.
+    """
     with warm_app() as (started, _visitor):
+        visitors = [Visitor(started, _lesion(), number) for number in range(4)]  # `sessions` is a multiple of these
+
+        def predict(first: int, predictions: int, sessions: int) -> None:  # the sessions of one visitor are no other's
+            for number in range(first, predictions, len(visitors)):
+                visitors[first].wait(f"session-{sessions}-{number % sessions}")
+
+        def all_predict(predictions: int, sessions: int) -> None:
+            with ThreadPoolExecutor(len(visitors)) as threads:
+                list(threads.map(lambda first: predict(first, predictions, sessions), range(len(visitors))))
+
+        all_predict(WARMING, len(visitors))
         before = started.memory()
-        visitors = [
-            Visitor(started, _lesion(), number) for number in range(4)
-        ]  # of whose number `sessions` is a multiple
-
-        def predict(first: int) -> None:  # the sessions of one visitor are no other's
-            for number in range(first, load.predictions, len(visitors)):
-                visitors[first].wait(f"session-{number % load.sessions}")
-
-        with ThreadPoolExecutor(len(visitors)) as threads:
-            list(threads.map(predict, range(len(visitors))))
+        all_predict(load.predictions, load.sessions)
         return (started.memory() - before) / 1e6
 
 
