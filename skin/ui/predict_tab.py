@@ -157,8 +157,13 @@ def _fill(example: Example, loan: Loan, standing: Fields) -> tuple[Any, ...]:
 
 
 def return_loan(loan: Loan, *standing: str) -> tuple[Any, ...]:
-    """The form for another image: neither the patient nor the diagnosis of an example."""
-    return *loan.returned(standing), gr.HTML(visible=False), Loan(), time.time_ns()
+    """The form for another image: neither the patient nor the diagnosis of an example.
+
+    A field that stays as it is is not sent: what is typed into it meanwhile would be lost.
+    """
+    fields = zip(standing, loan.returned(standing), strict=True)
+    sent = (gr.skip() if field == now else field for now, field in fields)
+    return *sent, gr.HTML(visible=False), Loan(), time.time_ns()
 
 
 def build(page: Page) -> None:

@@ -70,7 +70,7 @@ def findings(page: Page) -> list[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("key", [tab.key for tab in TABS])
 def test_a_full_tab_has_no_serious_finding(app: App, page: Page, demo: Dataset, key: str, theme: str) -> None:
-    page.goto(f"{app.url}?tab={key}&run=trained&__theme={theme}")
+    page.goto(f"{app.url}?tab={key}&__theme={theme}")
     page.wait_for_function("window.followedLink")
     FULL[key](page, demo.images[0].path)
     assert lasting_findings(page) == []
