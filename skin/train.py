@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ from skin.workspace import Workspace
 LOG = logging.getLogger("skin.train")
 _BATCH = 64
 
+AGAIN_SECONDS = 2.0
+"""After which a stop that was not heard is raised again."""
+
 
 class Stopped(BaseException):
     """The training was asked to stop. Not an Exception, so that nothing on the way takes it for a failure."""
@@ -83,26 +87,53 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
 @contextlib.contextmanager
 def _outcome(run: Run) -> Iterator[None]:
     """Writes how the run ended, whatever happens."""
-    previous = signal.signal(signal.SIGTERM, _raise_stopped)
+    stops = StopSignal()
     try:
         yield
+        stops.ignore()
         run.update_status(state=State.FINISHED, message="", eta_seconds=None)
         checkpoint.remove(run)
         LOG.info("Finished.")
     except (Stopped, KeyboardInterrupt):
+        stops.ignore()
         run.update_status(state=State.STOPPED, message="Stopped; resume it to go on.", eta_seconds=None)
         LOG.info("Stopped after epoch %d; `python -m skin resume %s` goes on.", len(run.history()), run.name)
     except Exception as error:
+        stops.ignore()
         with contextlib.suppress(OSError, UserError):  # a full disk must not hide the reason
             run.update_status(state=State.FAILED, message=str(error) or type(error).__name__, eta_seconds=None)
         LOG.error("Failed: %s", error, exc_info=not isinstance(error, UserError))  # noqa: TRY400 (a user error needs no traceback)
         raise
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        stops.restore()
 
 
-def _raise_stopped(*_: object) -> None:
-    raise Stopped
+class StopSignal:
+    """Raises Stopped in the main thread on SIGTERM, and again until it is heard.
+
+    Python drops what is raised in a finalizer or in the callback of a weak reference, and a signal may come in one.
+    """
+
+    def __init__(self) -> None:
+        self._previous = signal.signal(signal.SIGTERM, self._raise)
+        self._again: threading.Timer | None = None
+
+    def _raise(self, *_: object) -> None:
+        self._again = threading.Timer(AGAIN_SECONDS, signal.raise_signal, [signal.SIGTERM])
+        self._again.daemon = True
+        self._again.start()
+        raise Stopped
+
+    def ignore(self) -> None:
+        """Let what ends the run now end undisturbed."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self._again is not None:
+            self._again.cancel()
+
+    def restore(self) -> None:
+        """Leave the signal to whom it belonged before."""
+        self.ignore()
+        signal.signal(signal.SIGTERM, self._previous)
 
 
 @contextlib.contextmanager

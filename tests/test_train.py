@@ -23,7 +23,7 @@ from skin.models.monitor import Monitor
 from skin.predict import Predictor
 from skin.report import load_predictions, load_report
 from skin.run import Epoch, Run, State, best_epoch
-from skin.train import export_run, train
+from skin.train import Stopped, StopSignal, export_run, train
 from skin.workspace import PROJECT, Workspace
 
 
@@ -31,6 +31,29 @@ def learned(history: list[Epoch]) -> list[dict[str, float]]:
     """What the epochs say of the network, without how long they took."""
     timed = {"seconds", "images_per_second"}
     return [{key: value for key, value in dataclasses.asdict(epoch).items() if key not in timed} for epoch in history]
+
+
+def wait() -> None:
+    """A minute, in which a signal is heard ten times a second."""
+    for _ in range(600):
+        time.sleep(0.1)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_python_drops_is_raised_again() -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)  # what is raised in here is printed, and lost
+
+    before = signal.getsignal(signal.SIGTERM)
+    stops = StopSignal()
+    try:
+        Finalized()
+        with pytest.raises(Stopped):
+            wait()
+    finally:
+        stops.restore()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_finished_run_has_everything_and_nothing_temporary(trained_run: Run) -> None:
