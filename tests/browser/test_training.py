@@ -45,6 +45,12 @@ def card(page: Page, text: str, seconds: float = 120) -> None:
     expect(page.locator("#card")).to_contain_text(text, timeout=1000 * seconds)
 
 
+def watch(page: Page, name: str, state: str = "finished") -> None:
+    """Choose a run and wait until the page shows it: what is pressed before belongs to the run shown before."""
+    choose(page, "#watch", f"{name} ({state})")
+    card(page, name)
+
+
 def press(page: Page, button: str) -> None:
     page.get_by_role("button", name=button, exact=True).click()
 
@@ -125,7 +131,7 @@ def test_both_models_are_trained_one_after_the_other(app: App, visit: Visit) -> 
 
 def test_a_watched_run_is_the_model_that_predicts(visit: Visit) -> None:
     page = visit("training")
-    choose(page, "#watch", "trained (finished)")
+    watch(page, "trained")
     card(page, "Balanced accuracy")
     press(page, "Predict")
 
@@ -137,9 +143,9 @@ def test_a_watched_run_is_the_model_that_predicts(visit: Visit) -> None:
 
 
 def test_a_run_is_renamed_and_deleted_after_asking(app: App, visit: Visit) -> None:
-    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "copy")
+    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "to-rename")
     page = visit("training")
-    choose(page, "#watch", "copy (finished)")
+    watch(page, "to-rename")
     page.locator("#housekeeping > button").click()
     page.get_by_label("New name").fill("renamed")
     press(page, "Rename")
@@ -153,14 +159,13 @@ def test_a_run_is_renamed_and_deleted_after_asking(app: App, visit: Visit) -> No
 
 
 def test_a_run_that_was_deleted_meanwhile_is_a_sentence(app: App, visit: Visit) -> None:
-    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "copy")
+    shutil.copytree(app.workspace.runs / "trained", app.workspace.runs / "to-delete")
     page = visit("training")
-    choose(page, "#watch", "copy (finished)")
-    card(page, "copy")
-    shutil.rmtree(app.workspace.runs / "copy")
+    watch(page, "to-delete")
+    shutil.rmtree(app.workspace.runs / "to-delete")
 
-    card(page, "There is no run 'copy' any more: choose another one.")
-    choose(page, "#watch", "trained (finished)")
+    card(page, "There is no run 'to-delete' any more: choose another one.")
+    watch(page, "trained")
     card(page, "Balanced accuracy")
 
 
@@ -179,7 +184,7 @@ def test_a_preset_fills_the_form_and_a_runs_settings_come_back(visit: Visit) -> 
     expect(page.locator("#setting-image_size input")).to_have_value("224")
     expect(page.locator("#setting-backbone input")).to_have_value("resnet50")
 
-    choose(page, "#watch", "trained (finished)")
+    watch(page, "trained")
     page.locator("#housekeeping > button").click()
     press(page, "Load its settings into the form")
 
@@ -195,7 +200,7 @@ def test_the_address_names_the_run_and_its_end_and_notes_are_seen(app: App, visi
     jobs.claim(run, process.pid)
     run.update_status(state=State.TRAINING)
     page = visit("training")
-    choose(page, "#watch", "annotated (training)")
+    watch(page, "annotated", "training")
     page.wait_for_url("**/?tab=training&run=annotated")
     page.get_by_role("tab", name="Dataset").click()
     page.wait_for_url(re.compile(r"\?tab=dataset$"))
@@ -217,7 +222,7 @@ def test_the_address_names_the_run_and_its_end_and_notes_are_seen(app: App, visi
     run.update_status(state=State.STOPPED)
     expect(page.get_by_text("annotated was stopped")).to_have_count(1)
     with page.expect_download() as download:
-        choose(page, "#watch", "trained (finished)")
+        watch(page, "trained")
         press(page, "Download: Model (ONNX)")
     assert download.value.suggested_filename == "trained-model.onnx"
     assert Path(download.value.path()).read_bytes() == get(app.workspace, "trained").onnx_path.read_bytes()

@@ -56,10 +56,10 @@ def test_the_images_are_shown_small_with_their_captions(shared_workspace: Worksp
 @pytest.mark.usefixtures("no_kaggle")
 @pytest.mark.parametrize("dataset", ["", "kaggle", "/no/such/folder", "\0", "a" * 5000])
 def test_where_the_data_set_is_elsewhere_it_says_how_to_get_it(
-    shared_workspace: Workspace, demo: Dataset, dataset: str
+    workspace: Workspace, demo: Dataset, dataset: str
 ) -> None:
     with pytest.raises(UserError, match=r"not on this machine.*on the Dataset tab.*python app\.py"):
-        pictures(captions(demo), judged(demo.images, dataset), Shelf(shared_workspace))
+        pictures(captions(demo), judged(demo.images, dataset), Shelf(workspace))
 
 
 @pytest.mark.usefixtures("no_kaggle")
