@@ -1,7 +1,7 @@
 """The recipe of one training run, and the presets.
 
 A hyperparameter is one field of `TrainConfig`: its label, bounds and help stand in the field's metadata, and the form,
-the command line, `config.json` and the README read them from there.
+the command line, `config.json` and docs/settings.md read them from there.
 """
 
 import dataclasses
