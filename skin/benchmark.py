@@ -5,14 +5,13 @@ Everything is measured on EfficientNet-Lite0, with its real weights, and the dra
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -25,11 +24,16 @@ from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.batches import Batches, Examples
 from skin.data.pixels import open_pixels, prepare, prepare_all
+from skin.data.views import ORIENTATIONS
+from skin.explain import grad_cam
 from skin.lesion import CODES
-from skin.models import onnx
+from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
+from skin.models.network import EncodedImage, encode_image, view_probabilities
 from skin.models.normalization import BatchNormalization
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
+from skin.models.onnx import OnnxNetwork
+from skin.patient import Patient, Sex, Site
 from skin.plots.training import history_figure
 from skin.run import Epoch
 from skin.stress import Load
@@ -139,7 +143,7 @@ def _input_pipeline(workspace: Workspace) -> float:
 
 
 def _normalization(workspace: Workspace) -> float:
-    config = dataclasses.replace(_CONFIG, model="image")
+    config = replace(_CONFIG, model="image")
     batch = Batches(_examples(config.stage2_batch_size, _pixels(workspace)), config, 2, 1)[0]
     ours = build_classifier(config, workspace).network
     theirs = keras.models.clone_model(ours, clone_function=_with_keras_normalization, recursive=True)
@@ -155,11 +159,11 @@ def _with_keras_normalization(layer: keras.Layer) -> keras.Layer:
     return kind.from_config(layer.get_config())
 
 
-def _exported(classifier: Classifier) -> onnx.OnnxNetwork:
+def _exported(classifier: Classifier) -> OnnxNetwork:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        onnx.export(classifier.for_inference(), path)
-        return onnx.OnnxNetwork(path)
+        export.export(classifier.for_inference(), path)
+        return OnnxNetwork(path)
 
 
 def _prediction(n_images: int) -> Callable[[Workspace], float]:
@@ -175,11 +179,32 @@ def _prediction(n_images: int) -> Callable[[Workspace], float]:
 
         def ours() -> object:
             pixels = prepare_all(contents, _CONFIG.image_size)
-            return onnx.view_probabilities(network, pixels, patients, np.arange(n_images))
+            return view_probabilities(network, pixels, patients, np.arange(n_images))
 
         return _ratio(keras_predict, ours, repeats=15)
 
     return measure_prediction
+
+
+def _questions(workspace: Workspace) -> float:
+    """Time of a prediction with its heat maps and all that the patient's fields could change, against the prediction."""
+    network = _exported(build_classifier(_CONFIG, workspace))
+    content = datasets.load("demo", workspace).images[0].path.read_bytes()
+    given = Patient(60, Sex.MALE, Site.BACK)
+    aged = [replace(given, age=age) for age in (None, *range(0, 91, 10))]
+    others = [*aged, *(replace(given, sex=sex) for sex in Sex), *(replace(given, site=site) for site in Site)]
+
+    def predicted() -> EncodedImage:
+        image = encode_image(network, prepare(content, _CONFIG.image_size), ORIENTATIONS)
+        image.probabilities(patient.encode([given]))
+        return image
+
+    def asked() -> None:
+        image = predicted()
+        image.probabilities(patient.encode(others))
+        grad_cam(image, patient.encode([given])[0])
+
+    return _ratio(asked, predicted, repeats=15)
 
 
 def _memory(workspace: Workspace) -> float:
@@ -246,6 +271,13 @@ BENCHMARKS: dict[str, Benchmark] = {
     ),
     "predict": Benchmark("one prediction, bytes to probabilities, against Keras predict", "x", 5, _prediction(1)),
     "batch": Benchmark("a batch of 32 predictions against Keras predict", "x", 2.5, _prediction(32)),
+    "questions": Benchmark(
+        "a prediction with every class's heat map and every what-if of its patient, against it alone",
+        "x",
+        1.3,
+        _questions,
+        True,
+    ),
     "memory": Benchmark(
         "memory of training on 10,015 images of 224 pixels beyond that on 1,000", "GB", 1.5, _memory, True
     ),

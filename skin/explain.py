@@ -9,51 +9,52 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from skin.data.views import ORIENTATIONS, orient, orient_back
-from skin.models.onnx import Network
+from skin.data.views import ORIENTATIONS, orient_back
+from skin.models.network import EncodedImage
 
-Heatmap = NDArray[np.float32]
+Heatmaps = NDArray[np.float32]
+"""A map for every class, of shape (size, size, 7), with values from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A row of EXPLANATIONS: `explain(network, pixels, patient, index)` gives the map for the class of that index.
-
-    Pixels have shape (size, size, 3), the encoded patient (WIDTH,), the map (size, size) with values from 0 to 1.
-    """
+    """A row of EXPLANATIONS: `explain(image, patient)` maps every class over the image for a patient of shape (WIDTH,)."""
 
     title: str
     limits: str
-    explain: Callable[[Network, NDArray[np.uint8], NDArray[np.float32], int], Heatmap]
+    explain: Callable[[EncodedImage, NDArray[np.float32]], Heatmaps]
 
 
-def grad_cam(network: Network, pixels: NDArray[np.uint8], patient: NDArray[np.float32], index: int) -> Heatmap:
+def grad_cam(image: EncodedImage, patient: NDArray[np.float32]) -> Heatmaps:
     """Grad-CAM (Selvaraju et al. 2017), averaged over the eight orientations to smooth its coarse grid."""
-    views = np.stack([orient(pixels, view) for view in range(ORIENTATIONS)])
-    heatmaps = network(views, np.repeat(patient[None], ORIENTATIONS, axis=0)).heatmap[..., index]
-    upright = [orient_back(heatmap[..., None], view)[..., 0] for view, heatmap in enumerate(heatmaps)]
-    return _stretched(np.mean(upright, axis=0), pixels.shape[0])
+    heatmaps = image.network.grad_cam(image.orientations, np.repeat(patient[None], ORIENTATIONS, axis=0))
+    upright = [orient_back(heatmap, view) for view, heatmap in enumerate(heatmaps)]
+    return _stretched(np.mean(upright, axis=0), len(image.pixels))
 
 
-def occlusion(network: Network, pixels: NDArray[np.uint8], patient: NDArray[np.float32], index: int) -> Heatmap:
-    """How much of the probability goes when a patch is covered with the mean colour (Zeiler & Fergus 2014)."""
-    size, cells = pixels.shape[0], 7
+def occlusion(image: EncodedImage, patient: NDArray[np.float32]) -> Heatmaps:
+    """How much of the probability goes when a patch is covered with the mean colour (Zeiler & Fergus 2014).
+
+    Every covered image is another one, so that the encoder sees all of them.
+    """
+    pixels, cells = image.pixels, 7
     covered = np.repeat(pixels[None], cells * cells, axis=0)
-    edges = np.linspace(0, size, cells + 1).astype(int)
-    for cell, image in enumerate(covered):
+    edges = np.linspace(0, len(pixels), cells + 1).astype(int)
+    for cell, copy in enumerate(covered):
         row, column = divmod(cell, cells)
-        image[edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = pixels.mean(axis=(0, 1))
-    images = np.concatenate([pixels[None], covered])
-    probabilities = network(images, np.repeat(patient[None], len(images), axis=0)).probabilities[:, index]
-    lost = np.maximum(probabilities[0] - probabilities[1:], 0).reshape(cells, cells)
-    return _stretched(lost, size)
+        copy[edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = pixels.mean(axis=(0, 1))
+    embedding = image.network.encode(np.concatenate([pixels[None], covered])).embedding
+    probabilities = image.network.classify(embedding, np.repeat(patient[None], len(embedding), axis=0))
+    lost = np.maximum(probabilities[0] - probabilities[1:], 0).reshape(cells, cells, -1)
+    return _stretched(lost, len(pixels))
 
 
-def _stretched(grid: NDArray[np.float32], size: int) -> Heatmap:
-    """The grid as a smooth map of shape (size, size) whose peak is 1; all 0 where nothing speaks for the class."""
-    peak = grid.max()
-    scaled = (grid / peak if peak > 0 else grid).astype(np.float32)
-    return np.asarray(Image.fromarray(scaled).resize((size, size), Image.Resampling.BILINEAR))
+def _stretched(grids: NDArray[np.float32], size: int) -> Heatmaps:
+    """The grids of shape (height, width, 7) as smooth maps whose peak is 1; all 0 where nothing speaks for the class."""
+    peaks = grids.max(axis=(0, 1))
+    scaled = (grids / np.where(peaks > 0, peaks, 1)).astype(np.float32)
+    grey = [Image.fromarray(grid) for grid in np.moveaxis(scaled, -1, 0)]
+    return np.stack([np.asarray(grid.resize((size, size), Image.Resampling.BILINEAR)) for grid in grey], axis=-1)
 
 
 EXPLANATIONS: dict[str, Explanation] = {

@@ -15,7 +15,8 @@ from skin.data.datasets import Dataset
 from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_all
 from skin.errors import UserError
 from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
-from skin.models.onnx import OnnxNetwork, view_probabilities
+from skin.models.network import EncodedImage, encode_image, view_probabilities
+from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient, encode
 from skin.progress import Progress, silent
 from skin.report import (
@@ -192,26 +193,25 @@ class Predictor:
 
         Raises UserError when the image cannot be read.
         """
-        return self.predict_batch([image], [patient])[0]
+        return self.predict_encoded(self.encode(image), [patient])[0]
+
+    def encode(self, image: ImageInput) -> EncodedImage:
+        """The image decoded, prepared and seen by the network once: what is asked of it then costs next to nothing.
+
+        Raises UserError when the image cannot be read.
+        """
+        return encode_image(self.network, prepare(image, self.network.image_size), self._views)
+
+    def predict_encoded(self, image: EncodedImage, patients: Sequence[Patient]) -> list[Prediction]:
+        """The predictions for one image were it of each of these patients."""
+        return [self.judge(probabilities) for probabilities in image.probabilities(encode(patients))]
 
     def predict_batch(self, images: Sequence[ImageInput], patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for several images, in order."""
-        return self.predict_prepared(prepare_all(images, self.network.image_size), patients)
-
-    def predict_prepared(self, pixels: NDArray[np.uint8], patients: Sequence[Patient]) -> list[Prediction]:
-        """The predictions for images that `pixels.prepare` made, of shape (n, size, size, 3)."""
+        pixels = prepare_all(images, self.network.image_size)
         rows = np.arange(len(pixels))
         views = view_probabilities(self.network, pixels, encode(patients), rows, self._views)
         return [self.judge(probabilities) for probabilities in views.mean(axis=0)]
-
-    def predict_patients(self, image: ImageInput, patients: Sequence[Patient]) -> list[Prediction]:
-        """The predictions for one image if it were of each of these patients: how much the answer hangs on them."""
-        pixels = prepare(image, self.network.image_size)
-        return self.predict_prepared(np.repeat(pixels[None], len(patients), axis=0), patients)
-
-    def prepare(self, image: ImageInput) -> NDArray[np.uint8]:
-        """The image as the network takes it, of shape (size, size, 3), for calling `predict_prepared` or explaining."""
-        return prepare(image, self.network.image_size)
 
     def predict_dataset(
         self, dataset: Dataset, rows: NDArray[np.int64], workspace: Workspace, progress: Progress = silent

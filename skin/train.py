@@ -41,12 +41,14 @@ from skin.data.material import Material, load_material
 from skin.errors import UserError
 from skin.files import refusals_said, unwritten, write_atomically
 from skin.lesion import CODES
-from skin.models import onnx
+from skin.models import export
 from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.features import frozen_features
 from skin.models.monitor import Monitor
+from skin.models.network import KerasNetwork, Network, view_probabilities
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
+from skin.models.onnx import OnnxNetwork
 from skin.progress import Progress, silent
 from skin.report import Evaluation, Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
@@ -364,7 +366,7 @@ def _finish(fit: Fit) -> None:
     _adjust(fit)
     _save_weights(fit.classifier.network, run.weights_path)
     network = _inference_network(fit)
-    predict = partial(onnx.view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
+    predict = partial(view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
     rows = {part: material.rows(part) for part in ("validation", "test")}
     views = {part: predict(rows[part], progress=fit.monitor.progress) for part in rows}
     temperature = (
@@ -372,7 +374,7 @@ def _finish(fit: Fit) -> None:
     )
     save_temperature(run.calibration_path, temperature)
     if run.onnx_path.exists():
-        onnx.set_temperature(run.onnx_path, temperature)
+        export.set_temperature(run.onnx_path, temperature)
     predictions = {
         part: Predictions(
             image_ids=material.split.parts[part],
@@ -391,18 +393,17 @@ def _finish(fit: Fit) -> None:
     )
 
 
-def _inference_network(fit: Fit) -> onnx.Network:
+def _inference_network(fit: Fit) -> Network:
     """The trained network for inference: exported where the backend can, else Keras itself."""
-    network = fit.classifier.for_inference()
     if keras.backend.backend() != "tensorflow":
         LOG.info(
             "Keras runs on %s: `python -m skin export %s` exports the network later.",
             keras.backend.backend(),
             fit.run.name,
         )
-        return onnx.KerasNetwork(network)
-    onnx.export(network, fit.run.onnx_path)
-    return onnx.OnnxNetwork(fit.run.onnx_path)
+        return KerasNetwork(fit.classifier)
+    export.export(fit.classifier.for_inference(), fit.run.onnx_path)
+    return OnnxNetwork(fit.run.onnx_path)
 
 
 def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
@@ -419,9 +420,9 @@ def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
         temperature = load_temperature(run.calibration_path)
         classifier = build_classifier(dataclasses.replace(run.config, weights="none"), workspace)
         _load_weights(classifier.network, run.weights_path)
-        onnx.export(classifier.for_inference(), run.onnx_path, temperature)
+        export.export(classifier.for_inference(), run.onnx_path, temperature)
     if half:
-        onnx.halve(run.onnx_path)
+        export.halve(run.onnx_path)
     return run.onnx_path
 
 

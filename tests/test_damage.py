@@ -189,9 +189,7 @@ def predict_tab_doors(workspace: Workspace, send: Any) -> Iterator[Callable[[], 
     yield lambda: predict_tab.open_model(predictors, VICTIM)
     yield lambda: predict_tab.show_examples(predictors, lambda *_: drawn(), VICTIM, 0)
     for choice in (VICTIM, AUTOMATIC, OTHER):
-        yield lambda choice=choice: list(
-            asking.answer_one(predictors, upload, "50", "male", "back", choice, "grad-cam")
-        )
+        yield lambda choice=choice: asking.answer_one(predictors, upload, "50", "male", "back", choice, "grad-cam")
         yield lambda choice=choice: asking.answer_many(predictors, [upload], None, choice)
         yield lambda choice=choice: Endpoints(predictors).predict(upload, model=choice)
         yield lambda choice=choice: Endpoints(predictors).predict_batch([upload], model=choice)

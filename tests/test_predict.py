@@ -141,7 +141,8 @@ def test_bytes_picture_and_array_are_the_same_image(predictor: Predictor, demo: 
 
 def test_a_multimodal_model_heeds_the_patient(predictor: Predictor, demo: Dataset) -> None:
     assert predictor.takes_patient
-    known, unknown = predictor.predict_patients(demo.images[0].path, [PATIENT, Patient()])
+    image = predictor.encode(demo.images[0].path)
+    known, unknown = predictor.predict_encoded(image, [PATIENT, Patient()])
     assert shares(known) == pytest.approx(shares(predictor.predict(demo.images[0].path, PATIENT)), abs=1e-5)
     assert shares(unknown) == pytest.approx(shares(predictor.predict(demo.images[0].path)), abs=1e-5)
     assert shares(known) != pytest.approx(shares(unknown), abs=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -31,17 +32,31 @@ class Classifier:
     network: keras.Model
     hidden: tuple[str, ...]
 
+    @cached_property
+    def encoder(self) -> keras.Model:
+        """Images to feature map and embedding."""
+        embedding = layers.GlobalAveragePooling2D(name="embedding")(self.backbone.output)
+        return keras.Model(self.backbone.input, [self.backbone.output, embedding], name="encoder")
+
+    @cached_property
+    def grad_cam(self) -> keras.Model:
+        """Feature map, embedding and, for the multimodal model, patients to the Grad-CAM map of every class."""
+        dense = [self.head.get_layer(name) for name in self.hidden]
+        # The logits stand among the outputs because Keras wants every input to lead to one.
+        inner = keras.Model(self.head.inputs, [self.head.output, *(layer.output for layer in dense)])
+        feature_map = keras.Input(self.backbone.output.shape[1:], name="feature_map")
+        head_inputs = [keras.Input(value.shape[1:], name=value.name) for value in self.head.inputs]
+        _, *activations = inner(head_inputs)
+        heatmap = GradCam([layer.kernel for layer in [*dense, self.head.get_layer("logits")]], name="gradcam")
+        return keras.Model([feature_map, *head_inputs], heatmap([feature_map, *activations]), name="grad_cam")
+
     def for_inference(self) -> keras.Model:
         """The network that is exported: logits, embedding and the Grad-CAM map of every class."""
-        feature_map = self.backbone.output
-        embedding = layers.GlobalAveragePooling2D(name="embedding")(feature_map)
-        head_inputs = [embedding, *self.network.inputs[1:]]
-        dense = [self.head.get_layer(name) for name in self.hidden]
-        inner = keras.Model(self.head.inputs, [self.head.output, *(layer.output for layer in dense)])
-        logits, *activations = inner(head_inputs)
-        heatmap = GradCam([layer.kernel for layer in [*dense, self.head.get_layer("logits")]], name="gradcam")
-        inputs = [self.backbone.input, *self.network.inputs[1:]]
-        return keras.Model(inputs, [logits, embedding, heatmap([feature_map, *activations])])
+        feature_map, embedding = self.encoder.outputs
+        patients = self.network.inputs[1:]
+        logits = self.head([embedding, *patients])
+        heatmap = self.grad_cam([feature_map, embedding, *patients])
+        return keras.Model([self.encoder.input, *patients], [logits, embedding, heatmap])
 
 
 def build_classifier(config: TrainConfig, workspace: Workspace) -> Classifier:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.files import replace_file
-from skin.models.onnx import export_model, open_session
+from skin.models.export import export_model
+from skin.models.onnx import open_session
 from skin.progress import Progress, silent
 
 _BATCH = 32

@@ -1,10 +1,10 @@
 """Questions to the models and their answers: the handlers of the Predict tab."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import gradio as gr
 import plotly.graph_objects as go
@@ -17,6 +17,7 @@ from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.explain import EXPLANATIONS
 from skin.lesion import CODES
+from skin.models.network import EncodedImage
 from skin.patient import Patient, Sex, Site, encode
 from skin.plots.prediction import age_curve
 from skin.predict import Prediction, Predictor
@@ -26,7 +27,7 @@ from skin.ui.facts import message
 from skin.ui.overlay import overlay
 from skin.ui.predictors import Predictors
 
-CURVE_AGES = tuple(range(0, 91, 15))
+CURVE_AGES = tuple(range(0, 91, 10))
 """Years at which the curve over age is computed."""
 
 BEGIN = (
@@ -39,40 +40,42 @@ NO_MODEL = (
 )
 
 
-def answer_one(predictors: Predictors, *question: object) -> Iterator[tuple[Any, Any, Any]]:
-    """What the models say; then, as that takes longer, what the patient's fields do to it.
+def answer_one(predictors: Predictors, *question: object) -> tuple[Any, Any, Any]:
+    """The models' answer, what the patient's fields do to it, and the curve over age.
 
     The question is an upload, age, sex, site, the choice of the model and the row of EXPLANATIONS, as the page sent
     them: so what is wrong with one is said in our own words.
     """
     try:
-        image, age, sex, site, choice, method = question
-        upload = uploads.read(image)
-        if upload is None:
-            yield begin(predictors), "", gr.Plot(visible=False)
-            return
-        picture, patient = pixels.decode(upload.content), Patient.parse(age, sex, site)
-        asked = [(predictor, predictor.predict(picture, patient)) for predictor in predictors.choose(choice, patient)]
-        digest = hashlib.sha256(upload.content).hexdigest()
-        cards = [_card(*pair, Told(picture, digest, patient, str(method))) for pair in asked]
-        said = f'<div class="answers" aria-live="polite">{"".join(cards)}</div>'
-        yield said, "", gr.Plot(visible=False)
-        for predictor, prediction in asked:
-            if predictor.takes_patient:
-                for effect, curve in influence(predictor, picture, patient, prediction):
-                    yield gr.skip(), effect, gr.Plot(curve, visible=True)
+        return _answered(predictors, *question)
     except UserError as error:
-        yield message(str(error), "alert"), "", gr.Plot(visible=False)
+        return message(str(error), "alert"), "", gr.Plot(visible=False)
 
 
-def answer_anew(predictors: Predictors, answered: object, *question: object) -> Iterator[tuple[Any, ...]]:
-    """What `answer_one` says, and the question; nothing where that was answered last, for a form that is filled by an
+def _answered(predictors: Predictors, *question: object) -> tuple[Any, Any, Any]:
+    """As `answer_one`; raises UserError."""
+    image, age, sex, site, choice, method = question
+    upload = uploads.read(image)
+    if upload is None:
+        return begin(predictors), "", gr.Plot(visible=False)
+    picture, patient = pixels.decode(upload.content), Patient.parse(age, sex, site)
+    told = Told(picture, hashlib.sha256(upload.content).hexdigest(), patient, str(method))
+    answers = [Answer.ask(predictor, picture, patient) for predictor in predictors.choose(choice, patient)]
+    said = f'<div class="answers" aria-live="polite">{"".join(_card(given, told) for given in answers)}</div>'
+    effect, curve = "", gr.Plot(visible=False)
+    for given in answers:
+        if given.predictor.takes_patient:
+            effect, figure = influence(given, patient)
+            curve = gr.Plot(figure, visible=True)
+    return said, effect, curve
+
+
+def answer_anew(predictors: Predictors, answered: object, *question: object) -> tuple[Any, ...]:
+    """`answer_one`'s answer and the question; nothing where that was answered last, for a form that is filled by an
     example asks twice."""
     if question == answered:
-        yield (gr.skip(),) * 4
-        return
-    for said in answer_one(predictors, *question):
-        yield *said, question
+        return (gr.skip(),) * 4
+    return *answer_one(predictors, *question), question
 
 
 def begin(predictors: Predictors) -> str:
@@ -90,24 +93,38 @@ class Told:
     method: str
 
 
-def _card(predictor: Predictor, prediction: Prediction, told: Told) -> str:
-    patient = told.patient
+@dataclass(frozen=True)
+class Answer:
+    """A predictor, the image as its network saw it, and the prediction for the patient that was given."""
+
+    predictor: Predictor
+    image: EncodedImage
+    prediction: Prediction
+
+    @classmethod
+    def ask(cls, predictor: Predictor, picture: Image.Image, patient: Patient) -> Self:
+        """The predictor's answer."""
+        image = predictor.encode(picture)
+        (prediction,) = predictor.predict_encoded(image, [patient])
+        return cls(predictor, image, prediction)
+
+
+def _card(given: Answer, told: Told) -> str:
+    patient, predictor = told.patient, given.predictor
     known = {"age": patient.age, "sex": str(patient.sex), "site": str(patient.site)} if predictor.takes_patient else {}
-    record = {"image_sha256": told.digest, **known, **predictor.record(prediction)}
-    heatmap = explain(predictor, told.picture, patient, prediction, told.method)
-    return answer.card(predictor, patient, prediction, heatmap + answer.downloads(record))
+    record = {"image_sha256": told.digest, **known, **predictor.record(given.prediction)}
+    heatmap = explain(given, told)
+    return answer.card(predictor, patient, given.prediction, heatmap + answer.downloads(record))
 
 
-def explain(predictor: Predictor, picture: Image.Image, patient: Patient, prediction: Prediction, method: str) -> str:
+def explain(given: Answer, told: Told) -> str:
     """The heatmap of the most probable diagnosis over the picture."""
-    if method not in EXPLANATIONS:
-        raise UsageError(f"There is no explanation {method!r}: use one of {', '.join(EXPLANATIONS)}.")
-    explanation = EXPLANATIONS[method]
-    found = prediction.diagnosis
-    heatmap = explanation.explain(
-        predictor.network, predictor.prepare(picture), encode([patient])[0], CODES.index(found.code)
-    )
-    return overlay(picture, heatmap, f"{explanation.title}: where it sees {found.name.lower()}.", explanation.limits)
+    if told.method not in EXPLANATIONS:
+        raise UsageError(f"There is no explanation {told.method!r}: use one of {', '.join(EXPLANATIONS)}.")
+    explanation, found = EXPLANATIONS[told.method], given.prediction.diagnosis
+    heatmap = explanation.explain(given.image, encode([told.patient])[0])[..., CODES.index(found.code)]
+    finding = f"{explanation.title}: where it sees {found.name.lower()}."
+    return overlay(told.picture, heatmap, finding, explanation.limits)
 
 
 def variants(patient: Patient) -> dict[str, dict[str, Patient]]:
@@ -121,23 +138,20 @@ def variants(patient: Patient) -> dict[str, dict[str, Patient]]:
     }
 
 
-def influence(
-    predictor: Predictor, picture: Image.Image, patient: Patient, prediction: Prediction
-) -> Iterator[tuple[str, go.Figure]]:
-    """What the answer would be were the patient another: unknown or of another age; then, with as many more
-    predictions, of another sex or with another site, too."""
-    fields, said = variants(patient), {patient: prediction}
-    for others in ({Patient(), *fields["age"].values()}, {*fields["sex"].values(), *fields["body site"].values()}):
-        new = [other for other in others if other not in said]
-        said |= zip(new, predictor.predict_patients(picture, new), strict=True)
-        malignant = {
-            field: {value: said[other].malignant_probability for value, other in values.items()}
-            for field, values in fields.items()
-            if said.keys() >= {*values.values()}
-        }
-        now = {field: next(value for value, other in fields[field].items() if other == patient) for field in malignant}
-        effect = answer.without_patient(prediction, said[Patient()], patient) + answer.what_if(malignant, now)
-        yield effect, _age_curve(patient, malignant["age"], fields["age"])
+def influence(given: Answer, patient: Patient) -> tuple[str, go.Figure]:
+    """The answers were the patient another, in words and tables, and the curve over age."""
+    fields = variants(patient)
+    others = list({Patient(), *(other for values in fields.values() for other in values.values())})
+    said = dict(zip(others, given.predictor.predict_encoded(given.image, others), strict=True))
+    malignant = {
+        field: {value: said[other].malignant_probability for value, other in values.items()}
+        for field, values in fields.items()
+    }
+    now = {
+        field: next(value for value, other in values.items() if other == patient) for field, values in fields.items()
+    }
+    effect = answer.without_patient(given.prediction, said[Patient()], patient) + answer.what_if(malignant, now)
+    return effect, _age_curve(patient, malignant["age"], fields["age"])
 
 
 def _age_curve(patient: Patient, malignant: Mapping[str, float], aged: Mapping[str, Patient]) -> go.Figure:

@@ -9,9 +9,11 @@ import pytest
 from skin import patient
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
-from skin.models import onnx
 from skin.models.backbones import BACKBONES, UNIT, build_backbone, scaled
 from skin.models.classifier import build_classifier
+from skin.models.export import export
+from skin.models.network import KerasNetwork
+from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient
 from skin.workspace import Workspace
 
@@ -31,13 +33,15 @@ def images() -> np.ndarray:
 def test_exported_network_answers_as_keras_does(
     name: str, images: np.ndarray, workspace: Workspace, tmp_path: Path
 ) -> None:
-    network = build_classifier(untrained(backbone=name), workspace).for_inference()
-    onnx.export(network, tmp_path / "model.onnx")
-    exported = onnx.OnnxNetwork(tmp_path / "model.onnx")(images, PATIENTS)
-    trained = onnx.KerasNetwork(network)(images, PATIENTS)
-    np.testing.assert_allclose(exported.probabilities, trained.probabilities, atol=1e-4)
-    np.testing.assert_allclose(exported.embedding, trained.embedding, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(exported.heatmap, trained.heatmap, rtol=1e-3, atol=1e-4)
+    classifier = build_classifier(untrained(backbone=name), workspace)
+    export(classifier.for_inference(), tmp_path / "model.onnx")
+    exported, trained = OnnxNetwork(tmp_path / "model.onnx"), KerasNetwork(classifier)
+    ours, theirs = exported.encode(images), trained.encode(images)
+    np.testing.assert_allclose(ours.embedding, theirs.embedding, rtol=1e-3, atol=1e-4)
+    answers = [network.classify(seen.embedding, PATIENTS) for network, seen in ((exported, ours), (trained, theirs))]
+    np.testing.assert_allclose(*answers, atol=1e-4)
+    heatmaps = [network.grad_cam(seen, PATIENTS) for network, seen in ((exported, ours), (trained, theirs))]
+    np.testing.assert_allclose(*heatmaps, rtol=1e-3, atol=1e-4)
 
 
 KERAS_PREPROCESSING = {

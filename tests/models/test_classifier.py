@@ -10,8 +10,9 @@ import tensorflow as tf
 from skin import patient
 from skin.config import HEADS, MODELS, TrainConfig
 from skin.lesion import CODES
-from skin.models import onnx
+from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
+from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient
 from skin.workspace import Workspace
 
@@ -59,18 +60,23 @@ def test_same_seed_gives_the_same_head(workspace: Workspace) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+def answers(path: Path) -> np.ndarray:
+    network = OnnxNetwork(path)
+    return network.classify(network.encode(IMAGES).embedding, PATIENTS)
+
+
 def test_temperature_softens_and_half_precision_barely_matters(workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    onnx.export(build(workspace).for_inference(), path)
-    sharp = onnx.OnnxNetwork(path)(IMAGES, PATIENTS).probabilities
-    onnx.set_temperature(path, 4.0)
-    soft = onnx.OnnxNetwork(path)(IMAGES, PATIENTS).probabilities
+    export.export(build(workspace).for_inference(), path)
+    sharp = answers(path)
+    export.set_temperature(path, 4.0)
+    soft = answers(path)
     assert (soft.max(axis=1) < sharp.max(axis=1)).all()
     assert (soft.argmax(axis=1) == sharp.argmax(axis=1)).all()
     size = path.stat().st_size
-    onnx.halve(path)
+    export.halve(path)
     assert path.stat().st_size < 0.55 * size < 10e6
-    np.testing.assert_allclose(onnx.OnnxNetwork(path)(IMAGES, PATIENTS).probabilities, soft, atol=2e-3)
+    np.testing.assert_allclose(answers(path), soft, atol=2e-3)
 
 
 def test_dropout_is_off_and_statistics_are_frozen_in_features(workspace: Workspace) -> None:

@@ -10,7 +10,8 @@ import tiny_network
 from onnx import TensorProto, numpy_helper
 
 from skin.errors import UserError
-from skin.models.onnx import OnnxNetwork, halve, set_temperature
+from skin.models.export import halve, set_temperature
+from skin.models.onnx import OnnxNetwork
 
 
 def with_colours(model: onnx.ModelProto, colours: np.ndarray) -> None:
@@ -24,6 +25,18 @@ def with_colours(model: onnx.ModelProto, colours: np.ndarray) -> None:
 
 def without_heatmap(model: onnx.ModelProto) -> None:
     del model.graph.output[-1]
+
+
+def without_mean(model: onnx.ModelProto) -> None:
+    (node,) = (node for node in model.graph.node if node.op_type == "GlobalAveragePool")
+    node.op_type = "GlobalMaxPool"
+
+
+def with_image_in_head(model: onnx.ModelProto) -> None:
+    (node,) = (node for node in model.graph.node if node.op_type == "Gemm")
+    model.graph.node.insert(8, onnx.helper.make_node("GlobalAveragePool", ["channels"], ["colour"]))
+    model.graph.node.insert(9, onnx.helper.make_node("Flatten", ["colour"], ["flat"]))
+    node.input[0] = "flat"
 
 
 def with_another_input(model: onnx.ModelProto) -> None:
@@ -47,7 +60,9 @@ def of_size(size: int | str) -> Callable[[onnx.ModelProto], None]:
 FOREIGN: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "nine classes": (lambda model: with_colours(model, np.ones((9, 3, 1, 1))), "tell the 7 diagnoses apart"),
     "NaN": (lambda model: with_colours(model, np.full((7, 3, 1, 1), np.nan)), "no probabilities"),
-    "no heatmap": (without_heatmap, "does not run"),
+    "no heatmap": (without_heatmap, "no encoder and head"),
+    "no mean": (without_mean, "no encoder and head"),
+    "a head that sees the image": (with_image_in_head, "cannot be loaded"),
     "another input": (with_another_input, "takes other inputs"),
     "float pixels": (with_float_pixels, "does not run"),
     "no fixed size": (of_size("side"), "takes other inputs"),
