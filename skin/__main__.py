@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from skin import batch, jobs
+from skin import __version__, batch, jobs
 from skin import run as runs
 from skin.compare import Comparison
 from skin.compare import compare as compare_predictions
@@ -45,7 +45,10 @@ app = typer.Typer(
 )
 
 Home = Annotated[
-    Path | None, typer.Option(help="Folder of runs and caches; default: SKIN_HOME, else the project folder.")
+    Path | None,
+    typer.Option(
+        help="Folder of runs and caches; default: SKIN_HOME, else the checkout or, installed, your user data folder."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of a run folder.")]
@@ -54,7 +57,7 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or th
 def _command(function: Callable[..., None]) -> Callable[..., None]:
     """Register a command whose user errors end in one sentence and an exit code."""
 
-    @app.command(function.__name__.removeprefix("list_"))
+    @app.command(function.__name__.rpartition("_")[2])
     @wraps(function)
     def command(*args: Any, **options: Any) -> None:
         try:
@@ -64,6 +67,46 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(error.exit_code) from None
 
     return command
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"Skin Lesion Lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@_command
+def open_app(
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on; default: this machine only. Read-only without SKIN_AUTH where others reach it."
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on; default: the first free one from 7860.")
+    ] = None,
+    share: Annotated[
+        bool, typer.Option("--share", help="Also serve a public link; read-only without SKIN_AUTH.")
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="No training, no deletion, no paths of this machine.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Serve the web app until it is stopped."""
+    from skin.ui.launch import launch  # Gradio takes a second to load
+
+    launch(host, port, share, read_only, home)
 
 
 @_command

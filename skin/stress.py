@@ -124,7 +124,7 @@ def app(workspace: Workspace) -> Iterator[App]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--home", str(workspace.home), "--port", str(port)]
+    command = [sys.executable, "-m", "skin", "app", "--home", str(workspace.home), "--port", str(port)]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started = App(f"http://127.0.0.1:{port}/", psutil.Process(process.pid))
     try:

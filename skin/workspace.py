@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from skin.errors import UserError
+
 PROJECT = Path(__file__).resolve().parent.parent
-"""The folder that holds app.py; only what the project ships is read from it."""
+"""The folder that holds the package: the checkout with app.py, or where pip installed it. Only read from."""
+
+_PACKAGED = Path(__file__).resolve().with_name("_shipped")
+"""Inside a wheel, what lies at the top of a checkout; see `pyproject.toml`."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +22,8 @@ class Workspace:
 
     @classmethod
     def locate(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> "Workspace":
-        """The workspace of `--home`, else of SKIN_HOME, else of the project folder."""
-        return cls(Path(home or environ.get("SKIN_HOME") or PROJECT).expanduser().resolve())
+        """The workspace of `--home`, else of SKIN_HOME, else of the checkout or, installed, of the user's data folder."""
+        return cls(Path(home or environ.get("SKIN_HOME") or _default_home()).expanduser().resolve())
 
     @property
     def runs(self) -> Path:
@@ -28,12 +33,12 @@ class Workspace:
     @property
     def shipped_runs(self) -> Path:
         """Folder of the runs that came with the project."""
-        return PROJECT / "checkpoints"
+        return _shipped("checkpoints")
 
     @property
     def assets(self) -> Path:
-        """Folder of the files that the project ships: pretrained weights and pictures."""
-        return PROJECT / "assets"
+        """Folder of the files that the project ships, see `assets`."""
+        return assets()
 
     @property
     def cache(self) -> Path:
@@ -59,3 +64,30 @@ class Workspace:
     def uploads(self) -> Path:
         """Folder of what visitors upload, emptied after about an hour."""
         return self.cache / "uploads"
+
+
+def assets() -> Path:
+    """Folder of the style sheets, the logo and the pretrained weights.
+
+    Raises UserError where the package was installed without them.
+    """
+    folder = _shipped("assets")
+    if not (folder / "logo.svg").is_file():
+        raise UserError(
+            "This copy of Skin Lesion Lab came without its assets (style sheets, pretrained weights): install it again "
+            "with `pip install .` in a checkout, or from a wheel that was built there."
+        )
+    return folder
+
+
+def _shipped(kind: str) -> Path:
+    packaged = _PACKAGED / kind
+    return packaged if packaged.is_dir() else PROJECT / kind
+
+
+def _default_home() -> Path:
+    if (PROJECT / "app.py").is_file() and not _PACKAGED.is_dir():
+        return PROJECT
+    from platformdirs import user_data_path  # only an installed copy needs it
+
+    return user_data_path("skin-lesion-lab", appauthor=False)

@@ -42,7 +42,7 @@ def test_every_command_is_in_the_readme() -> None:
         {
             path
             for text in PAGES.values()
-            for path in re.findall(r"`((?:skin|assets|checkpoints|tests)/[\w./-]*)`", text)
+            for path in re.findall(r"`((?:skin|assets|checkpoints|docs|tests)/[\w./-]*)`", text)
         }
     ),
 )

@@ -21,7 +21,7 @@ from skin.workspace import Workspace
 
 COMMANDS = [
     *("data", "train", "stop", "resume", "runs", "rename", "delete"),
-    *("evaluate", "compare", "predict", "export", "benchmark"),
+    *("evaluate", "compare", "predict", "export", "benchmark", "app"),
 ]
 ESTIMATE = {"value", "low", "high"}
 

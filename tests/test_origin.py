@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tomllib
 from datetime import UTC, datetime
 
 import pytest
@@ -13,11 +12,6 @@ from skin.origin import FACTS, UNKNOWN, Origin
 from skin.report import Evaluation, load_report
 from skin.run import Run, list_runs
 from skin.workspace import PROJECT, Workspace
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    assert skin.__version__ == project["version"]
 
 
 def test_the_fingerprint_follows_the_contents_and_not_the_files(demo: Dataset) -> None:

@@ -69,13 +69,6 @@ def _is_loopback(address: str) -> bool:
         return address.lower() == "localhost"
 
 
-def port_of(text: str) -> int:
-    """The port that is written there. Raises UsageError where there can be none of that number."""
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise UsageError("--port must be a whole number from 1 to 65535.")
-    return int(text)
-
-
 def check_address(host: str | None, port: int | None) -> None:
     """Raises UserError when nothing can listen there, before the page is built for it."""
     for address in dict.fromkeys((host or OWN_NAMES[1], OWN_NAMES[1])):  # Gradio tries 127.0.0.1, whatever it is given

@@ -22,11 +22,9 @@ from skin.report import (
     Subgroup,
     ThresholdReport,
 )
-from skin.workspace import PROJECT
+from skin.workspace import assets
 
 NOTICE = "For research and education only, not for diagnosis."
-
-STYLE_SHEET = PROJECT / "assets" / "report.css"
 
 PAGE_STYLE = """
 :root { color-scheme: light dark; --body-text-color-subdued: #566072; }
@@ -321,7 +319,7 @@ def document(title: str, sections: Mapping[str, str], figures: Sequence[go.Figur
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE_SHEET.read_text()}{PAGE_STYLE}</style></head>"
+        f"<style>{(assets() / 'report.css').read_text()}{PAGE_STYLE}</style></head>"
         f'<body class="report"><header><h1>{escape(title)}</h1><p>{NOTICE}</p></header>{parts}'
         f'<section><h2>Figures</h2><div class="figures">{drawn}</div></section></body></html>'
     )

@@ -12,14 +12,13 @@ from skin.run import list_runs
 from skin.ui import comparison_tab, dataset_tab, performance_tab, predict_tab, server, training_tab
 from skin.ui.access import Access
 from skin.ui.page import Page
-from skin.workspace import PROJECT, Workspace
+from skin.workspace import Workspace, assets
 
 TITLE = "Skin Lesion Lab"
 PURPOSE = "Train, explain and compare classifiers of dermatoscopic images, with and without the patient's data."
 NOTICE = "For research and education only, not for diagnosis. Show a lesion that worries you to a doctor."
 TICK_SECONDS = 2
-ASSETS = PROJECT / "assets"
-LOGO = ASSETS / "logo.svg"
+LOGO = "logo.svg"
 MAX_UPLOAD = "20mb"
 
 
@@ -94,7 +93,7 @@ def follow_link(workspace: Workspace, query: Mapping[str, str]) -> tuple[Any, An
 def _header(read_only: bool) -> str:
     badge = '<span class="badge">read-only</span>' if read_only else ""
     return (
-        f'<header class="masthead">{LOGO.read_text()}<div><h1>{TITLE}{badge}</h1><p>{PURPOSE}</p></div>'
+        f'<header class="masthead">{(assets() / LOGO).read_text()}<div><h1>{TITLE}{badge}</h1><p>{PURPOSE}</p></div>'
         f'<p class="notice" role="note">{NOTICE}</p></header>'
     )
 
@@ -104,8 +103,8 @@ def launch_settings(access: Access, uploads: Path) -> dict[str, Any]:
     return {
         **server.settings(access, uploads),
         "theme": theme(),
-        "css_paths": sorted(ASSETS.glob("*.css")),
-        "favicon_path": LOGO,
+        "css_paths": sorted(assets().glob("*.css")),
+        "favicon_path": assets() / LOGO,
         "max_file_size": MAX_UPLOAD,
         "run_history": False,
         "enable_monitoring": False,

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from skin.errors import UsageError, UserError
-from skin.ui.access import access_of, check_address, port_of
+from skin.ui.access import access_of, check_address
 
 OPEN = {"SKIN_ALLOW_TRAINING": "1", "SKIN_AUTH": "me:secret:word"}
 SPACE = {"SPACE_ID": "me/space"}
@@ -57,12 +57,6 @@ def test_an_app_that_others_reach_is_read_only_without_a_login(
 ) -> None:
     access = access_of(False, False, environ, host)
     assert access.read_only is read_only
-
-
-@pytest.mark.parametrize("port", ["0", "-1", "65536", "99999999999", "seven", "7860.5", "", "²"])
-def test_what_is_no_port_is_refused(port: str) -> None:
-    with pytest.raises(UsageError, match="whole number from 1 to 65535"):
-        port_of(port)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "nobody.invalid"])

@@ -9,12 +9,14 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from skin.__main__ import app
 from skin.config import TrainConfig
 from skin.run import Run
 from skin.ui import shell
 from skin.ui.access import access_of
-from skin.workspace import PROJECT, Workspace
+from skin.workspace import PROJECT, Workspace, assets
 
 START = """
 import json, sys
@@ -81,7 +83,7 @@ def test_the_look_needs_no_other_server(url: str) -> None:
 
     assert "url(http" not in style
     assert "@import" not in style
-    for sheet in shell.ASSETS.glob("*.css"):
+    for sheet in assets().glob("*.css"):
         assert "//" not in sheet.read_text()
 
 
@@ -138,7 +140,7 @@ def test_a_wrong_login_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     )
 
     assert output.returncode == 2
-    assert output.stderr.strip() == "SKIN_AUTH must have the form user:password."
+    assert output.stderr.strip() == "Error: SKIN_AUTH must have the form user:password."
 
 
 def start(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -152,13 +154,21 @@ def test_a_port_in_use_is_said_in_a_sentence(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         ended = start(tmp_path, "--port", str(port))
     assert (ended.returncode, ended.stdout) == (1, "")
-    expected = (
-        f"The app cannot listen on 127.0.0.1, port {port} (address already in use): choose another --port or --host."
-    )
+    expected = f"Error: The app cannot listen on 127.0.0.1, port {port} (address already in use): choose another --port or --host."
     assert ended.stderr.strip() == expected
 
 
-def test_an_impossible_port_is_said_in_a_sentence(tmp_path: Path) -> None:
-    ended = start(tmp_path, "--port", "65536")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.strip() == "--port must be a whole number from 1 to 65535."
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "99999999999", "seven", "7860.5", "", "²"])
+def test_an_impossible_port_is_refused(port: str) -> None:
+    refused = CliRunner().invoke(app, ["app", "--port", port])
+    assert refused.exit_code == 2
+    assert "Invalid value for '--port'" in refused.stderr
+
+
+def test_the_app_needs_its_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skin.workspace.PROJECT", tmp_path)
+
+    refused = CliRunner().invoke(app, ["app", "--home", str(tmp_path)])
+
+    assert refused.exit_code == 1
+    assert "install it again" in refused.stderr
