@@ -31,7 +31,7 @@ from keras.src.saving import saving_lib  # `save_weights` takes paths alone
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from skin import checkpoint
+from skin import checkpoint, device
 from skin import run as runs
 from skin.checkpoint import Arrays, Checkpoint
 from skin.config import Stage, TrainConfig
@@ -73,6 +73,7 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
     """
     with _logging(run), _outcome(run), refusals_said(run.folder):
         runs.sweep(workspace)
+        LOG.info(device.sentence(_machine(), _count_gpus()))
         monitor = Monitor(run, progress)
         monitor.enter(State.PREPARING)
         material = load_material(run, workspace, monitor.progress)
@@ -84,6 +85,15 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
         _train_network(fit)
         monitor.enter(State.EVALUATING)
         _finish(fit)
+
+
+def _machine() -> device.Machine:
+    """This machine, with the backend that Keras took, which `~/.keras/keras.json` may name, too."""
+    return dataclasses.replace(device.look(), backend=keras.backend.backend())
+
+
+def _count_gpus() -> int:
+    return sum(name.startswith("gpu") for name in keras.distribution.list_devices())
 
 
 @contextlib.contextmanager

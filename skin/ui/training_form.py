@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from skin import jobs
+from skin import device, jobs
 from skin import run as runs
 from skin.config import MODELS, PRESETS, TrainConfig, field_infos
 from skin.errors import UsageError, UserError
@@ -136,7 +136,8 @@ def _verdict(workspace: Workspace, plan: form.Plan) -> str:
         jobs.estimate_seconds(config, round(TRAIN_SHARE * sources.n_images(config)), workspace) for config in configs
     )
     waits = " It waits for the runs before it." if jobs.living_runs(workspace) else ""
-    return f"About **{monitor.duration(seconds)}**, an estimate; early stopping may end it sooner.{waits}"
+    estimate = f"About **{monitor.duration(seconds)}**, an estimate; early stopping may end it sooner.{waits}"
+    return f"{estimate}\n\n{device.sentence(device.look())}"
 
 
 def _command(workspace: Workspace, plan: form.Plan) -> str:

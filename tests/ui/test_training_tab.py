@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from skin import jobs, notes
+from skin import device, jobs, notes
 from skin.config import PRESETS, TrainConfig, field_infos
 from skin.data.datasets import Dataset
 from skin.errors import UserError
@@ -45,6 +45,7 @@ def test_a_good_form_can_be_started_and_says_how_long_it_takes(workspace: Worksp
 
     assert start.interactive
     assert "About" in verdict
+    assert device.sentence(device.look()) in verdict
     assert wrong == ()
     assert all(update == gr.skip() for update in beside)
     assert command.startswith("python -m skin train --dataset demo --preset demo --model image --name demo-image")
