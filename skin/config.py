@@ -21,6 +21,7 @@ IMBALANCES = ("none", "square-root", "balanced", "logit-adjustment", "post-hoc-a
 HEADS = ("fair", "reference")
 SCALINGS = ("pretrained", "unit")
 SCHEDULES = ("cosine", "constant")
+PRECISIONS = ("off", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,13 @@ class TrainConfig:
     warmup_epochs: float = _field(0.5, "Warm-up", "Epochs over which the rate rises from zero.", (0, 50))
     optimizer: str = _field("adamw", "Optimizer", "AdamW, or Adam without weight decay.", None, OPTIMIZERS)
     weight_decay: float = _field(0.004, "Weight decay", "Decoupled weight decay of AdamW.", (0, 1))
+    mixed_precision: str = _field(
+        "off",
+        "Mixed precision",
+        "Faster on a GPU with tensor cores (bfloat16 from Ampere on); weights, logits and loss stay float32.",
+        None,
+        PRECISIONS,
+    )
     label_smoothing: float = _field(0.0, "Label smoothing", "Share of the target spread over all classes.", (0, 0.5))
     imbalance: str = _field(
         "logit-adjustment",

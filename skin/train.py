@@ -84,7 +84,7 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
         _train_head(fit, workspace)
         _train_network(fit)
         monitor.enter(State.EVALUATING)
-        _finish(fit)
+        _finish(fit, workspace)
 
 
 def _machine() -> device.Machine:
@@ -235,7 +235,7 @@ def _train_head(fit: Fit, workspace: Workspace) -> None:
     if fit.config.stage1_epochs == 0 or _has_reached(fit.run, 2):
         return
     features = frozen_features(
-        fit.classifier.backbone, fit.material.pixels, _features_path(fit, workspace), fit.monitor.progress
+        _in_float32(fit, workspace).backbone, fit.material.pixels, _features_path(fit, workspace), fit.monitor.progress
     )
     _train_stage(fit, fit.config.stages[0], fit.classifier.head, features)
 
@@ -272,7 +272,7 @@ def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any
         steps_per_execution=STEPS_A_CALL[stage.number],
         jit_compile=keras.backend.backend() == "jax",
     )
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)  # not `optimizer`: Keras wraps it to scale the loss of float16
     fit.monitor.enter(State.TRAINING)
     best = _restored(fit, stage, model) or _arrays(model.weights)
     while (number := _next_epoch(fit.run, stage)) is not None:
@@ -370,12 +370,12 @@ def _adjust(fit: Fit) -> None:
         bias.assign(keras.ops.convert_to_numpy(bias) - fit.offsets)
 
 
-def _finish(fit: Fit) -> None:
+def _finish(fit: Fit, workspace: Workspace) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
     run, material = fit.run, fit.material
     _adjust(fit)
     _save_weights(fit.classifier.network, run.weights_path)
-    network = _inference_network(fit)
+    network = _inference_network(run, _in_float32(fit, workspace))
     predict = partial(view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
     rows = {part: material.rows(part) for part in ("validation", "test")}
     views = {part: predict(rows[part], progress=fit.monitor.progress) for part in rows}
@@ -403,17 +403,26 @@ def _finish(fit: Fit) -> None:
     )
 
 
-def _inference_network(fit: Fit) -> Network:
+def _in_float32(fit: Fit, workspace: Workspace) -> Classifier:
+    """The classifier with the weights it has now, to be run in float32 throughout, whatever it is trained in."""
+    if fit.config.mixed_precision == "off":
+        return fit.classifier
+    plain = build_classifier(dataclasses.replace(fit.config, weights="none", mixed_precision="off"), workspace)
+    plain.network.set_weights(fit.classifier.network.get_weights())
+    return plain
+
+
+def _inference_network(run: Run, classifier: Classifier) -> Network:
     """The trained network for inference: exported where the backend can, else Keras itself."""
     if keras.backend.backend() != "tensorflow":
         LOG.info(
             "Keras runs on %s: `python -m skin export %s` exports the network later.",
             keras.backend.backend(),
-            fit.run.name,
+            run.name,
         )
-        return KerasNetwork(fit.classifier)
-    export.export(fit.classifier.for_inference(), fit.run.onnx_path)
-    return OnnxNetwork(fit.run.onnx_path)
+        return KerasNetwork(classifier)
+    export.export(classifier.for_inference(), run.onnx_path)
+    return OnnxNetwork(run.onnx_path)
 
 
 def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
@@ -428,7 +437,7 @@ def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
         raise UserError("The export needs Keras on TensorFlow: unset KERAS_BACKEND, or set it to tensorflow.")
     if run.weights_path.exists():
         temperature = load_temperature(run.calibration_path)
-        classifier = build_classifier(dataclasses.replace(run.config, weights="none"), workspace)
+        classifier = build_classifier(dataclasses.replace(run.config, weights="none", mixed_precision="off"), workspace)
         _load_weights(classifier.network, run.weights_path)
         export.export(classifier.for_inference(), run.onnx_path, temperature)
     if half:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from small import SMALL, SmallDisk
 
@@ -20,6 +21,7 @@ from skin.data.datasets import Dataset
 from skin.errors import UserError
 from skin.lesion import CODES
 from skin.models.monitor import Monitor
+from skin.models.onnx import open_session
 from skin.predict import Predictor
 from skin.report import load_predictions, load_report
 from skin.run import Epoch, Run, State, best_epoch
@@ -102,6 +104,35 @@ def test_training_and_prediction_share_one_way_in(trained_run: Run, demo: Datase
         image = images[saved.image_ids[row]]
         prediction = predictor.predict(image.path.read_bytes(), image.patient)
         np.testing.assert_allclose(list(prediction.probabilities.values()), saved.probabilities[row], atol=1e-4)
+
+
+def test_a_training_says_what_it_runs_on(trained_run: Run) -> None:
+    assert re.search(r"Training runs on the (CPU|GPU)", trained_run.log_path.read_text())
+
+
+@pytest.fixture(scope="module")
+def mixed_run(shared_workspace: Workspace, demo: Dataset) -> Run:
+    """As the trained run, in bfloat16."""
+    config = TrainConfig.from_preset("demo", dataset=demo.name, **SMALL, mixed_precision="bfloat16")
+    run = Run.create(shared_workspace, "mixed", config)
+    train(run, shared_workspace)
+    return run
+
+
+def test_what_is_trained_in_mixed_precision_predicts_in_float32(mixed_run: Run) -> None:
+    assert load_report(mixed_run.report_path)["test"].headline["macro_auc"].value > 0.6
+    types = {tensor.data_type for tensor in onnx.load(mixed_run.onnx_path).graph.initializer}
+    assert onnx.TensorProto.FLOAT in types
+    assert not types & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+
+
+def test_what_was_trained_in_mixed_precision_exports_again(mixed_run: Run, shared_workspace: Workspace) -> None:
+    image = np.zeros((1, SMALL["image_size"], SMALL["image_size"], 3), np.uint8)
+    before = open_session(mixed_run.onnx_path).run(["probabilities"], {"image": image})
+    export_run(mixed_run, shared_workspace)
+    np.testing.assert_allclose(
+        open_session(mixed_run.onnx_path).run(["probabilities"], {"image": image}), before, atol=1e-6
+    )
 
 
 def test_the_kept_weights_are_those_of_the_best_epoch(trained_run: Run) -> None:

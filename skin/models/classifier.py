@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,6 +65,22 @@ def build_classifier(config: TrainConfig, workspace: Workspace) -> Classifier:
 
     Raises UserError when the pretrained weights are not to be had.
     """
+    with _dtype_policy(config.mixed_precision):
+        return _build(config, workspace)
+
+
+@contextmanager
+def _dtype_policy(mixed_precision: str) -> Iterator[None]:
+    """Has Keras build layers that keep float32 variables and compute in `mixed_precision`, unless it is "off"."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if mixed_precision == "off" else f"mixed_{mixed_precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(config: TrainConfig, workspace: Workspace) -> Classifier:
     keras.utils.set_random_seed(config.seed)
     backbone = build_backbone(config, workspace)
     embedding = keras.Input(backbone.output.shape[-1:], name="embedding")
@@ -84,7 +101,7 @@ def _fair_head(config: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
         branch = layers.Dense(32, activation="relu", name="patient_hidden")(patients[0])
         x = layers.Concatenate()([x, branch])
     x = layers.Dropout(config.dropout)(x)
-    return layers.Dense(len(CODES), name="logits")(x), ("hidden",)
+    return layers.Dense(len(CODES), dtype="float32", name="logits")(x), ("hidden",)
 
 
 def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
@@ -98,7 +115,7 @@ def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
         x = layers.Dense(64, activation="relu", name="fusion")(layers.Concatenate()([x, branch]))
         hidden = ("hidden", "fusion")
     x = layers.Dropout(0.3)(x)
-    return layers.Dense(len(CODES), name="logits")(x), hidden
+    return layers.Dense(len(CODES), dtype="float32", name="logits")(x), hidden
 
 
 _HEADS = {"fair": _fair_head, "reference": _reference_head}

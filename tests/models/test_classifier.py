@@ -55,6 +55,25 @@ def test_only_the_multimodal_model_looks_at_the_patient(workspace: Workspace) ->
     assert not np.allclose(one, other)
 
 
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_mixed_precision_is_in_the_arithmetic_alone(precision: str, head: str, workspace: Workspace) -> None:
+    network = build(workspace, model="multimodal", head=head, mixed_precision=precision).network
+    layers = list(network._flatten_layers())
+    assert {str(layer.compute_dtype) for layer in layers if isinstance(layer, keras.layers.Conv2D)} == {precision}
+    assert {str(variable.dtype) for variable in network.weights} == {"float32"}
+    assert network.predict_on_batch([IMAGES, PATIENTS]).dtype == np.float32
+    assert keras.config.dtype_policy().name == "float32"  # what is built afterwards is not concerned
+
+
+def test_mixed_precision_changes_little(workspace: Workspace) -> None:
+    plain, mixed = (build(workspace, mixed_precision=name).network for name in ("off", "bfloat16"))
+    expected = plain.predict_on_batch(IMAGES)
+    answered = mixed.predict_on_batch(IMAGES)
+    assert not np.array_equal(answered, expected)
+    np.testing.assert_allclose(answered, expected, atol=0.1)
+
+
 def test_same_seed_gives_the_same_head(workspace: Workspace) -> None:
     first, second = (build(workspace, seed=7).head.get_weights() for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
