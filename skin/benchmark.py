@@ -307,7 +307,7 @@ STRESS: dict[str, Benchmark] = {
     "hostile": Benchmark(
         "p95 of a visitor's wait beside 8 hostile pictures, against an idle app",
         "x",
-        20,
+        30,
         _stressed(stress.beside_hostile),
         True,
     ),
