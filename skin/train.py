@@ -293,9 +293,9 @@ def _train_epoch(
     batches = Batches(examples, fit.config, stage.number, number)
     fit.monitor.begin_epoch(stage, number, len(batches))
     _seed_dropout(model, (fit.config.seed, stage.number, number))
-    started = time.time()
+    started = time.monotonic()
     logs = model.fit(batches, verbose=0, shuffle=False, callbacks=[fit.monitor]).history
-    seconds = time.time() - started
+    seconds = time.monotonic() - started
     return Epoch(
         stage=stage.number,
         epoch=number,
@@ -303,7 +303,7 @@ def _train_epoch(
         accuracy=logs["categorical_accuracy"][0],
         **_validate(fit, model.predict(validation, batch_size=_BATCH, verbose=0)),
         learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
-        seconds=time.time() - started,
+        seconds=time.monotonic() - started,
         images_per_second=len(batches) * batches.batch_size / seconds,
     )
 

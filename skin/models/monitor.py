@@ -54,7 +54,7 @@ class Monitor(keras.callbacks.Callback):
         is_new = self._stage is None or self._stage.number != stage.number
         self._stage, self._epoch, self._steps = stage, epoch, steps
         self._phase = pace.STAGE_1 if stage.number == 1 else pace.STAGE_2
-        self._epoch_started = time.time()
+        self._epoch_started = time.monotonic()
         self._known |= {"stage": stage.number, "epoch": epoch, "epochs": stage.epochs, "steps": steps}
         self._tell((epoch - 1) / stage.epochs, message=BUILDING if is_new else "", step=0)
 
@@ -63,7 +63,7 @@ class Monitor(keras.callbacks.Callback):
         if self._stage is None or not self._is_due():
             return
         step = batch + 1
-        seconds_a_step = (time.time() - self._epoch_started) / step
+        seconds_a_step = (time.monotonic() - self._epoch_started) / step
         left = (self._steps - step + self._steps * (self._stage.epochs - self._epoch)) * seconds_a_step
         self._tell(
             (self._epoch - 1 + step / self._steps) / self._stage.epochs,
@@ -97,7 +97,7 @@ class Monitor(keras.callbacks.Callback):
         self._run.update_status(**{**self._known, "share": self._share, **changes})
 
     def _is_due(self) -> bool:
-        due = time.time() - self._reported >= _REPORT_SECONDS
+        due = time.monotonic() - self._reported >= _REPORT_SECONDS
         if due:
-            self._reported = time.time()
+            self._reported = time.monotonic()
         return due

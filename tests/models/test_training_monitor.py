@@ -1,3 +1,6 @@
+import itertools
+import time
+
 import pytest
 
 from skin.config import TrainConfig
@@ -57,6 +60,13 @@ def test_the_progress_of_the_run_never_runs_backwards_even_when_it_is_resumed(ru
     assert shares == sorted(shares)
     assert 0 < first[0].share + first[3].share < share_done(CONFIG, STAGE_1, 0) * 2
     assert again[-1].share == pytest.approx(share_done(CONFIG, EVALUATING, 0))
+
+
+def test_a_clock_that_is_set_back_stops_no_progress(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(time.time(), -10)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+
+    assert max(status.step for status in watched(run)) == STEPS
 
 
 def test_the_time_left_in_all_is_more_than_that_of_the_stage(run: Run) -> None:
