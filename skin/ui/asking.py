@@ -118,13 +118,13 @@ def _card(given: Answer, told: Told) -> str:
 
 
 def explain(given: Answer, told: Told) -> str:
-    """The heatmap of the most probable diagnosis over the picture."""
+    """The heatmap of every diagnosis over the picture, the most probable first."""
     if told.method not in EXPLANATIONS:
         raise UsageError(f"There is no explanation {told.method!r}: use one of {', '.join(EXPLANATIONS)}.")
-    explanation, found = EXPLANATIONS[told.method], given.prediction.diagnosis
-    heatmap = explanation.explain(given.image, encode([told.patient])[0])[..., CODES.index(found.code)]
-    finding = f"{explanation.title}: where it sees {found.name.lower()}."
-    return overlay(told.picture, heatmap, finding, explanation.limits)
+    explanation = EXPLANATIONS[told.method]
+    maps = explanation.explain(given.image, encode([told.patient])[0])
+    by_name = {known.name: maps[..., CODES.index(known.code)] for known, _ in given.prediction.ranked}
+    return overlay(told.picture, by_name, explanation.title, explanation.limits)
 
 
 def variants(patient: Patient) -> dict[str, dict[str, Patient]]:

@@ -1,6 +1,7 @@
 """A heatmap over its image, with a slider that works in the browser alone."""
 
 import base64
+from collections.abc import Mapping
 from html import escape
 from io import BytesIO
 
@@ -11,25 +12,40 @@ from PIL import Image
 SIZE = (720, 720)
 """Most pixels of the picture that is sent to the browser."""
 
-_STOPS = np.linspace(0, 1, 4)
 _COLOURS = np.array([[30, 60, 160], [20, 140, 170], [120, 205, 90], [255, 235, 60]])
 """Blue to yellow, alike in order for every kind of colour vision, and unlike skin."""
 
+_PALETTE = np.stack([np.interp(np.linspace(0, 3, 256), range(4), channel) for channel in _COLOURS.T], axis=-1)
+"""The colours of 256 values from 0 to 1, of shape (256, 3)."""
 
-def overlay(picture: Image.Image, heatmap: NDArray[np.float32], finding: str, limits: str) -> str:
-    """The picture under the heatmap of shape (size, size), values from 0 to 1, that stretches over all of it.
 
-    `finding` says what the map is evidence for, `limits` what it cannot tell.
+_CHOOSE = """const figure = this.closest('figure'), chosen = this.selectedOptions[0].dataset;
+Object.assign(figure.querySelector('.heat'), { src: chosen.heat, alt: chosen.alt });"""
+"""Shows the heatmap of the diagnosis that was chosen."""
+
+
+def overlay(picture: Image.Image, heatmaps: Mapping[str, NDArray[np.float32]], title: str, limits: str) -> str:
+    """The picture under a heatmap of shape (size, size), values from 0 to 1, that stretches over all of it.
+
+    The heatmaps go by what they are evidence for; the first one is shown, and each of them can be chosen. `limits` says
+    what they cannot tell.
     """
-    alt = f"Heatmap over the image: {_where(heatmap)}"
+    urls = {name: data_url(_coloured(heatmap), "PNG") for name, heatmap in heatmaps.items()}
+    alts = {name: f"Heatmap of {name} over the image: {_where(heatmap)}" for name, heatmap in heatmaps.items()}
+    first = next(iter(heatmaps))
+    options = "".join(
+        f'<option data-heat="{urls[name]}" data-alt="{escape(alts[name])}">{escape(name)}</option>' for name in heatmaps
+    )
     return (
         '<figure class="overlay"><div class="stack">'
         f'<img src="{data_url(small(picture, SIZE), "JPEG")}" alt="The uploaded image">'
-        f'<img class="heat" src="{data_url(_coloured(heatmap), "PNG")}" alt="{escape(alt)}"></div>'
+        f'<img class="heat" src="{urls[first]}" alt="{escape(alts[first])}"></div>'
+        f'<label><span>Evidence for</span><select aria-label="Diagnosis of the heatmap" onchange="{escape(_CHOOSE)}">'
+        f"{options}</select></label>"
         '<label><span>Heatmap</span><input type="range" min="0" max="1" step="0.05" value="0.5" '
         'aria-label="Opacity of the heatmap" '
         "oninput=\"this.closest('figure').style.setProperty('--opacity', this.value)\"></label>"
-        f"<figcaption><strong>{escape(finding)}</strong> {escape(limits)}</figcaption></figure>"
+        f"<figcaption><strong>{escape(title)}.</strong> {escape(limits)}</figcaption></figure>"
     )
 
 
@@ -51,8 +67,11 @@ def small(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _coloured(heatmap: NDArray[np.float32]) -> Image.Image:
-    channels = [np.interp(heatmap, _STOPS, stops) for stops in _COLOURS.T]
-    return Image.fromarray(np.stack([*channels, 255 * heatmap], axis=-1).astype(np.uint8))
+    """The higher the value, the less transparent."""
+    image = Image.fromarray((255 * heatmap).astype(np.uint8))
+    image.putpalette(_PALETTE.astype(np.uint8).tobytes())
+    image.info["transparency"] = bytes(range(256))
+    return image
 
 
 def data_url(image: Image.Image, kind: str) -> str:

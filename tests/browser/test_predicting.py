@@ -62,6 +62,16 @@ def test_the_opacity_of_the_heatmap_follows_the_keyboard(predict: Page, demo: Da
     expect(heat).to_have_css("opacity", "1")
 
 
+def test_the_heatmap_of_every_diagnosis_can_be_chosen(predict: Page, demo: Dataset) -> None:
+    upload(predict, demo.images[0].path)
+    heat, choice = predict.locator(".overlay .heat"), predict.get_by_label("Diagnosis of the heatmap")
+    ranked = predict.locator(".bars li span").all_inner_texts()
+    for name in reversed(ranked):
+        choice.select_option(name)
+        expect(heat).to_have_attribute("alt", re.compile(f"^Heatmap of {name} over the image"))
+    assert heat.get_attribute("src") == choice.locator("option").first.get_attribute("data-heat")
+
+
 def test_a_prediction_and_its_heatmap_are_saved(predict: Page, demo: Dataset) -> None:
     upload(predict, demo.images[0].path)
     with predict.expect_download() as prediction:

@@ -151,6 +151,10 @@ def test_every_heatmap_comes_with_its_limits(two_models: Workspace, send: Send, 
     said, *_ = ask(two_models, send(photograph()), "", "unknown", "unknown", AUTOMATIC, method)
     assert EXPLANATIONS[method].limits in said
     assert 'type="range"' in said
+    ranked = re.findall(r"<li[^>]*><span>([^<]+)</span>", said)
+    offered = re.findall(r'<option data-heat="([^"]+)" data-alt="[^"]+">([^<]+)</option>', said)
+    assert [name for _, name in offered] == ranked
+    assert f'class="heat" src="{offered[0][0]}"' in said
 
 
 def test_without_an_image_the_page_says_what_to_do(two_models: Workspace) -> None:
@@ -214,7 +218,7 @@ def test_what_was_hidden_in_the_upload_does_not_reach_the_page(two_models: Works
     said, *_ = ask(two_models, send(content, "jane_doe.jpg"))
     assert "jane_doe" not in said
     pictures = re.findall(r"image/\w+;base64,([^\"]+)", said)
-    assert len(pictures) == 2
+    assert len(pictures) == 2 + len(CODES)  # the upload, the heatmap that is shown, and those to choose from
     assert all(b"Jane Doe" not in base64.b64decode(picture) for picture in pictures)
 
 
@@ -246,9 +250,11 @@ def test_how_the_answer_hangs_on_the_patient_is_told_in_numbers() -> None:
 def test_a_heatmap_says_in_words_where_it_is_strongest() -> None:
     heatmap = np.zeros((32, 32), np.float32)
     picture = Image.new("RGB", (2000, 1500))
-    assert "nothing speaks for this diagnosis" in overlay(picture, heatmap, "", "")
+    assert "nothing speaks for this diagnosis" in overlay(picture, {"Nevus": heatmap}, "", "")
     heatmap[30, 2] = 1
-    assert "strongest in the lower left third" in overlay(picture, heatmap, "", "")
+    assert "Heatmap of Nevus over the image: strongest in the lower left third" in overlay(
+        picture, {"Nevus": heatmap}, "", ""
+    )
 
 
 # Choosing models
