@@ -1,6 +1,7 @@
 """Many images at once, with what a table says of their patients: a row of answers an image."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -113,16 +114,29 @@ def predict_all(choose: Choose, images: Sequence[Named], patients: Patients, pro
     if not images:
         raise UsageError("There is no image to predict: choose images, or a ZIP of images.")
     choose(patient_of(images[0][0], patients))
-    shown = progress(images, desc="Predicting", total=len(images))
-    return [row for name, image in shown for row in _rows(choose, name, image, patient_of(name, patients))]
+    shown = progress(_decoded(images), desc="Predicting", total=len(images))
+    return [row for name, picture in shown for row in _rows(choose, name, picture, patient_of(name, patients))]
 
 
-def _rows(choose: Choose, name: str, image: pixels.ImageInput, patient: Patient) -> Iterator[Row]:
+def _decoded(images: Sequence[Named]) -> Iterator[tuple[str, Future[Image.Image]]]:
+    """Every image's name and its picture; the next one is decoded while the network is busy with this one.
+
+    No more than that: decoders are shared with those who wait for one image.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(pixels.decode, images[0][1])
+        for (name, _), following in zip(images, [*images[1:], None], strict=True):
+            picture = coming
+            if following:
+                coming = thread.submit(pixels.decode, following[1])
+            yield name, picture
+
+
+def _rows(choose: Choose, name: str, picture: Future[Image.Image], patient: Patient) -> Iterator[Row]:
     told = {"image": name, "age": patient.age, "sex": str(patient.sex), "site": str(patient.site)}
     try:
-        picture = pixels.decode(image)
         for predictor in choose(patient):
-            yield told | predictor.record(predictor.predict(picture, patient))
+            yield told | predictor.record(predictor.predict(picture.result(), patient))
     except UserError as error:
         yield told | {"error": str(error)}
 

@@ -23,13 +23,13 @@ from skin import patient, stress
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.batches import Batches, Examples
-from skin.data.pixels import open_pixels, prepare, prepare_all
+from skin.data.pixels import open_pixels, prepare, prepare_batches
 from skin.data.views import ORIENTATIONS
 from skin.explain import grad_cam
 from skin.lesion import CODES
 from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
-from skin.models.network import EncodedImage, encode_image, view_probabilities
+from skin.models.network import EncodedImage, encode_image, images_at_once, view_probabilities
 from skin.models.normalization import BatchNormalization
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.models.onnx import OnnxNetwork
@@ -178,8 +178,9 @@ def _prediction(n_images: int) -> Callable[[Workspace], float]:
             return classifier.network.predict([pixels, patients], verbose=0)
 
         def ours() -> object:
-            pixels = prepare_all(contents, _CONFIG.image_size)
-            return view_probabilities(network, pixels, patients, np.arange(n_images))
+            return view_probabilities(
+                network, prepare_batches(contents, _CONFIG.image_size, images_at_once(1)), patients
+            )
 
         return _ratio(keras_predict, ours, repeats=15)
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from skin import run as runs
 from skin.data.datasets import Dataset
-from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_all
+from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_batches
 from skin.errors import UserError
 from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
-from skin.models.network import EncodedImage, encode_image, view_probabilities
+from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient, encode
 from skin.progress import Progress, silent
@@ -208,9 +208,8 @@ class Predictor:
 
     def predict_batch(self, images: Sequence[ImageInput], patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for several images, in order."""
-        pixels = prepare_all(images, self.network.image_size)
-        rows = np.arange(len(pixels))
-        views = view_probabilities(self.network, pixels, encode(patients), rows, self._views)
+        batches = prepare_batches(images, self.network.image_size, images_at_once(self._views))
+        views = view_probabilities(self.network, batches, encode(patients), self._views)
         return [self.judge(probabilities) for probabilities in views.mean(axis=0)]
 
     def predict_dataset(
@@ -219,7 +218,7 @@ class Predictor:
         """The predictions for these rows of a data set, with their truth."""
         pixels = open_pixels(dataset, self.network.image_size, workspace, progress)
         patients = encode([image.patient for image in dataset.images])
-        views = view_probabilities(self.network, pixels, patients, rows, self._views, progress)
+        views = row_probabilities(self.network, pixels, patients, rows, self._views, progress)
         images = [dataset.images[row] for row in rows]
         return Predictions(
             image_ids=tuple(image.image_id for image in images),

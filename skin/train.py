@@ -46,7 +46,7 @@ from skin.models.calibration import fit_temperature, load_temperature, save_temp
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.features import frozen_features
 from skin.models.monitor import Monitor
-from skin.models.network import KerasNetwork, Network, view_probabilities
+from skin.models.network import KerasNetwork, Network, row_probabilities
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.models.onnx import OnnxNetwork
 from skin.progress import Progress, silent
@@ -376,7 +376,7 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
     _adjust(fit)
     _save_weights(fit.classifier.network, run.weights_path)
     network = _inference_network(run, _in_float32(fit, workspace))
-    predict = partial(view_probabilities, network, material.pixels, material.patients, views=fit.config.views)
+    predict = partial(row_probabilities, network, material.pixels, material.patients, views=fit.config.views)
     rows = {part: material.rows(part) for part in ("validation", "test")}
     views = {part: predict(rows[part], progress=fit.monitor.progress) for part in rows}
     temperature = (

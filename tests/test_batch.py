@@ -1,7 +1,8 @@
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from threading import Event
 from typing import TypeVar
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from PIL import Image
 
 from skin import batch
+from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.lesion import CODES
 from skin.patient import Patient, Sex, Site
+from skin.predict import Predictor
 from skin.ui import answer
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
 from skin.ui.uploads import Upload
@@ -122,6 +125,27 @@ def test_what_cannot_be_read_has_its_error_and_the_rest_goes_on(two_models: Work
     assert "not an image" in bad["error"]
     assert good["diagnosis"] == "mel"
     assert "error" not in good
+
+
+def test_the_next_image_is_decoded_while_a_model_is_asked(
+    two_models: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, begun, choose = pixels.decode, [Event(), Event()], asking(two_models, AUTOMATIC)
+    coming, asked = iter(begun), []
+
+    def telling(image: pixels.ImageInput) -> Image.Image:
+        if isinstance(image, bytes):  # not the picture that is prepared from it
+            next(coming).set()
+        return decode(image)
+
+    def waiting(patient: Patient) -> Sequence[Predictor]:
+        asked.append(not asked or begun[1].wait(30))  # the first call comes before any image
+        return choose(patient)
+
+    monkeypatch.setattr(pixels, "decode", telling)
+    rows = batch.predict_all(waiting, [photograph("a.png", "red"), photograph("b.png", "blue")], {})
+    assert [row["image"] for row in rows] == ["a.png", "b.png"]
+    assert asked == [True] * 3
 
 
 def test_an_empty_batch_and_an_unknown_model_are_refused(two_models: Workspace) -> None:

@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,18 @@ def prepare(image: ImageInput, size: int) -> NDArray[np.uint8]:
     return np.array(decode(image).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def prepare_all(images: Sequence[ImageInput], size: int) -> NDArray[np.uint8]:
-    """Several images as `prepare` makes them, in parallel, of shape (n, size, size, 3)."""
+def prepare_batches(images: Sequence[ImageInput], size: int, n: int) -> Iterator[NDArray[np.uint8]]:
+    """Several images as `prepare` makes them, n at a time, of shape (n, size, size, 3).
+
+    They are prepared in parallel, and go on being so while the caller is busy with a batch.
+    """
     if len(images) == 1:  # a visitor's one image starts no threads
-        return prepare(images[0], size)[None]
+        yield prepare(images[0], size)[None]
+        return
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return np.stack(list(threads.map(lambda image: prepare(image, size), images)))
+        prepared = threads.map(lambda image: prepare(image, size), images)
+        while batch := list(islice(prepared, n)):
+            yield np.stack(batch)
 
 
 def _from_array(array: NDArray[np.uint8]) -> Image.Image:

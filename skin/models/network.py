@@ -6,6 +6,7 @@ heat map of any class, runs the head alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -116,7 +117,28 @@ def _oriented(pixels: NDArray[np.uint8], orientations: range) -> NDArray[np.uint
     return np.stack([orient(pixels, orientation) for orientation in orientations])
 
 
+def images_at_once(views: int) -> int:
+    """Number of images that go through the network together in so many orientations."""
+    return max(1, _BATCH // views)
+
+
 def view_probabilities(
+    network: Network, batches: Iterable[NDArray[np.uint8]], patients: NDArray[np.float32], views: int = 1
+) -> NDArray[np.float32]:
+    """Probabilities of shape (views, n_images, 7), in the first orientations, of images that come in batches.
+
+    A batch has shape (n, size, size, 3); the patients, of shape (n_images, WIDTH), are those of the images in order.
+    """
+    probabilities, done = [], 0
+    for images in batches:
+        embedding = network.encode(np.concatenate([orient(images, view) for view in range(views)])).embedding
+        known = np.tile(patients[done : done + len(images)], (views, 1))
+        probabilities.append(network.classify(embedding, known).reshape(views, len(images), -1))
+        done += len(images)
+    return np.concatenate(probabilities, axis=1)
+
+
+def row_probabilities(
     network: Network,
     pixels: NDArray[np.uint8],
     patients: NDArray[np.float32],
@@ -124,14 +146,8 @@ def view_probabilities(
     views: int = 1,
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
-    """Probabilities of shape (views, n_rows, 7): those rows of pixels and patients in their first orientations."""
-    step = max(1, _BATCH // views)
-    batches = [rows[start : start + step] for start in range(0, len(rows), step)]
-
-    def predicted(batch: NDArray[np.int64]) -> NDArray[np.float32]:
-        images = np.concatenate([orient(pixels[batch], view) for view in range(views)])
-        embedding = network.encode(images).embedding
-        return network.classify(embedding, np.tile(patients[batch], (views, 1))).reshape(views, len(batch), -1)
-
-    shown = progress(batches, desc="Predicting", total=len(batches))
-    return np.concatenate([predicted(batch) for batch in shown], axis=1)
+    """`view_probabilities` of those rows of pixels and patients."""
+    n = images_at_once(views)
+    starts = range(0, len(rows), n)
+    shown = progress(starts, desc="Predicting", total=len(starts))
+    return view_probabilities(network, (pixels[rows[start : start + n]] for start in shown), patients[rows], views)

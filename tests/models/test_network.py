@@ -12,7 +12,7 @@ from skin.config import HEADS, MODELS, TrainConfig
 from skin.data.views import ORIENTATIONS, orient
 from skin.models.classifier import build_classifier
 from skin.models.export import export, halve
-from skin.models.network import Features, encode_image, view_probabilities
+from skin.models.network import Features, encode_image, row_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient, Sex, Site, encode
 from skin.predict import SHIPPED
@@ -76,7 +76,7 @@ def test_many_patients_ask_an_image_that_is_encoded_once(trained_run: Run) -> No
     pixels = np.random.default_rng(1).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     patients = encode(PATIENTS)
     repeated, rows = np.repeat(pixels[None], len(PATIENTS), axis=0), np.arange(len(PATIENTS))
-    each = view_probabilities(network, repeated, patients, rows, ORIENTATIONS).mean(axis=0)
+    each = row_probabilities(network, repeated, patients, rows, ORIENTATIONS).mean(axis=0)
     network.seen = 0
     image = encode_image(network, pixels, ORIENTATIONS)
     np.testing.assert_allclose(image.probabilities(patients), each, atol=1e-6)
