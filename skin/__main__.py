@@ -496,14 +496,18 @@ def _cells(row: batch.Row) -> list[str]:
 def export(
     run: RunName,
     half: Annotated[bool, typer.Option(help="Store the weights as float16, half as large.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write to this file; default: the run's own model.onnx.")] = None,
     home: Home = None,
 ) -> None:
-    """Export a trained run's network as ONNX, which predicting needs; a run does so by itself under TensorFlow."""
+    """Export a trained run's network as one ONNX file that ONNX Runtime runs anywhere, see docs/onnx.md.
+
+    A run needs it to predict, and exports it by itself under TensorFlow.
+    """
     workspace = Workspace.locate(home)
     found = runs.get(workspace, run)
     from skin.train import export_run  # Keras takes seconds to load
 
-    print(export_run(found, workspace, half))
+    print(export_run(found, workspace, half, output))
 
 
 @_command

@@ -104,7 +104,10 @@ FIELDS: dict[str, slice] = {
 }
 """Columns of the encoding that belong to each field."""
 
-WIDTH = FIELDS["site"].stop
+COLUMNS = ("age / 100", "age unknown", *(f"sex {sex}" for sex in Sex), *(f"site {site}" for site in Site))
+"""Names of the columns of the encoding, which an exported network carries."""
+
+WIDTH = len(COLUMNS)
 """Number of columns of the encoding."""
 
 

@@ -48,7 +48,7 @@ from skin.models.features import frozen_features
 from skin.models.monitor import Monitor
 from skin.models.network import KerasNetwork, Network, row_probabilities
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
-from skin.models.onnx import OnnxNetwork
+from skin.models.onnx import OnnxNetwork, load_model
 from skin.progress import Progress, silent
 from skin.report import Evaluation, Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
@@ -425,24 +425,34 @@ def _inference_network(run: Run, classifier: Classifier) -> Network:
     return OnnxNetwork(run.onnx_path)
 
 
-def export_run(run: Run, workspace: Workspace, half: bool = False) -> Path:
-    """Export the network of a trained run and return its path; `half` stores the weights as float16.
+def export_run(run: Run, workspace: Workspace, half: bool = False, output: Path | None = None) -> Path:
+    """Export the network of a trained run and return the file; `half` stores the weights as float16.
 
-    Raises UserError when the run has no trained weights, these or the temperature are damaged, or Keras runs on a backend
-    that cannot export.
+    Written into the run's folder where no output is named. A run without Keras weights, like the shipped ones, gives the
+    network that it was exported to before. Raises UserError when it has neither, when weights, temperature or network are
+    damaged, or when Keras runs on a backend that cannot export.
     """
-    if not run.weights_path.exists() and not (half and run.onnx_path.exists()):
+    path = output or run.onnx_path
+    if run.weights_path.exists():
+        _export_weights(run, workspace, path)
+    elif not run.onnx_path.exists():
         raise UserError(f"Run {run.name!r} has no trained weights: train it to its end first.")
+    elif output is None:
+        load_model(path)  # as it is, unless it is damaged
+    else:
+        export.copy(run.onnx_path, output)
+    if half:
+        export.halve(path)
+    return path
+
+
+def _export_weights(run: Run, workspace: Workspace, path: Path) -> None:
     if keras.backend.backend() != "tensorflow":
         raise UserError("The export needs Keras on TensorFlow: unset KERAS_BACKEND, or set it to tensorflow.")
-    if run.weights_path.exists():
-        temperature = load_temperature(run.calibration_path)
-        classifier = build_classifier(dataclasses.replace(run.config, weights="none", mixed_precision="off"), workspace)
-        _load_weights(classifier.network, run.weights_path)
-        export.export(classifier.for_inference(), run.onnx_path, temperature)
-    if half:
-        export.halve(run.onnx_path)
-    return run.onnx_path
+    temperature = load_temperature(run.calibration_path)
+    classifier = build_classifier(dataclasses.replace(run.config, weights="none", mixed_precision="off"), workspace)
+    _load_weights(classifier.network, run.weights_path)
+    export.export(classifier.for_inference(), path, temperature)
 
 
 def _save_weights(network: keras.Model, path: Path) -> None:

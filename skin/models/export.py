@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skin.files import write_atomically
+from skin.lesion import CODES
 from skin.models.onnx import foreign, load_model
+from skin.patient import COLUMNS
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +29,7 @@ _HALF_MINIMUM = 1024
 def export(network: keras.Model, path: Path, temperature: float = 1.0) -> None:
     """Write a Classifier's `for_inference` network as ONNX with outputs probabilities, embedding and heatmap.
 
-    The temperature divides the logits before the softmax (Guo et al. 2017).
+    Its metadata name the classes and the columns of the patient. The temperature divides the logits before the softmax (Guo et al. 2017).
     """
     import onnx
 
@@ -36,6 +39,17 @@ def export(network: keras.Model, path: Path, temperature: float = 1.0) -> None:
         model = onnx.load(raw)
     _name_outputs(model)
     _append_softmax(model, temperature)
+    _describe(model)
+    _save(model, path)
+
+
+def copy(source: Path, path: Path) -> None:
+    """Write an exported network to another file, with the metadata that early ones lack.
+
+    Raises UserError when the source is damaged.
+    """
+    model = load_model(source)
+    _describe(model)
     _save(model, path)
 
 
@@ -86,6 +100,13 @@ def _name_outputs(model: onnx.ModelProto) -> None:
         node.output[:] = [names.get(name, name) for name in node.output]
     for output in model.graph.output:
         output.name = names[output.name]
+
+
+def _describe(model: onnx.ModelProto) -> None:
+    import onnx
+
+    facts = {"classes": json.dumps(CODES), "patient_columns": json.dumps(COLUMNS)}
+    onnx.helper.set_model_props(model, facts)
 
 
 def _append_softmax(model: onnx.ModelProto, temperature: float) -> None:
