@@ -31,9 +31,19 @@ from skin.origin import Origin
 from skin.patient import Patient
 from skin.predict import RISK_RULE, Predictor, default_run
 from skin.progress import console
-from skin.report import SUBGROUP_METRICS, Evaluation, Report, choose_thresholds, load_predictions, load_report
+from skin.rebuild import rebuild
+from skin.report import (
+    SUBGROUP_METRICS,
+    Evaluation,
+    Report,
+    choose_thresholds,
+    evaluation_command,
+    load_predictions,
+    load_report,
+)
 from skin.report import evaluate as evaluate_predictions
 from skin.run import Run, State
+from skin.summary import NOT_COMPUTED, best, challenging
 from skin.table import write_table
 from skin.workspace import Workspace
 
@@ -273,7 +283,13 @@ def list_runs(as_json: AsJson = False, home: Home = None) -> None:
         print("No runs yet: `python -m skin train --dataset demo --preset demo` trains two in minutes.")
         return
     columns = ["name", "state", "model", "backbone", "image_size", "split", "dataset", "epochs", "accuracy"]
-    _print_table(columns, [[_text(row.get(column)) for column in columns] for row in facts])
+    _print_table(columns, [[_told(row, column) for column in columns] for row in facts])
+    for command in (command for row in facts for command in row.get("not_computed", {}).values()):
+        print(f"Not computed when the report was made: an accuracy; `{command}` computes it.")
+
+
+def _told(row: dict[str, Any], column: str) -> str:
+    return NOT_COMPUTED if column in row.get("not_computed", {}) else _text(row.get(column))
 
 
 def _run_facts(run: Run) -> dict[str, Any]:
@@ -282,10 +298,18 @@ def _run_facts(run: Run) -> dict[str, Any]:
         facts = {"name": run.name, "state": status.state, "message": status.message, **dataclasses.asdict(run.config)}
         facts["epochs"] = len(run.history())
         if status.state is State.FINISHED:
-            facts["accuracy"] = load_report(run.report_path)["test"].headline["accuracy"].value
+            facts |= _accuracy(run)
     except UserError as error:
         return {"name": run.name, "state": "damaged", "message": str(error)}
     return facts
+
+
+def _accuracy(run: Run) -> dict[str, Any]:
+    """The accuracy on the test part or, in its place, that its report lacks it, and the command that adds it."""
+    report = load_report(run.report_path)["test"]
+    if "accuracy" in report.headline:
+        return {"accuracy": report.headline["accuracy"].value}
+    return {"accuracy": None, "not_computed": {"accuracy": evaluation_command(run)}}
 
 
 @_command
@@ -294,10 +318,16 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option(help="Predict the images of this data set anew.")] = None,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     groups: Annotated[bool, typer.Option("--groups", help="Also by age, sex, site and confirmation.")] = False,
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save", help="Make the run's report.json anew from its saved predictions; --dataset adds groups."
+        ),
+    ] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Report how well a run does, from its saved predictions or, with --dataset, from the images.
+    """Report how well a run does, from its saved report or, with --dataset, from the images.
 
     Of a data set that the run was trained on only the asked part counts; of one that it never saw, every image.
     """
@@ -305,15 +335,17 @@ def evaluate(
     found = runs.get(workspace, run)
     if part not in ("test", "validation"):
         raise UsageError(f"The part must be test or validation, not {part!r}.")
-    report = (
-        load_report(found.report_path)[part] if dataset is None else _evaluate_anew(found, dataset, part, workspace)
-    )
-    if as_json:
-        _print_json(Origin.of_run(found, part).to_dict(report))
+    origin = Origin.of_run(found, part)
+    if save:
+        report = rebuild(found, datasets.load(dataset, workspace, console) if dataset else None)[part]
     else:
-        _show_report(f"{found.name}, {part}", report)
-        if groups:
-            _show_groups(report)
+        report = _evaluate_anew(found, dataset, part, workspace) if dataset else load_report(found.report_path)[part]
+    if as_json:
+        _print_json(origin.to_dict(report))
+    else:
+        _show_report(f"{found.name}, {part}", report, origin.gap(report))
+        if groups or (save and not report.subgroups):
+            _show_groups(report, origin.group_gap(report))
 
 
 def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Report:
@@ -334,15 +366,15 @@ def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Repo
     return dataclasses.replace(report, evaluation=Evaluation.now(dataset))
 
 
-def _show_report(title: str, report: Report) -> None:
+def _show_report(title: str, report: Report, gap: str = "") -> None:
+    """Print the report; `gap` is the sentence on the metrics that it lacks."""
     print(f"{title}: {report.n} images of {report.n_lesions} lesions (95% intervals, resampling lesions)")
     _print_table(
         ["metric", "value", "low", "high"],
-        [
-            [METRICS[name].label, *map(_text, dataclasses.astuple(estimate))]
-            for name, estimate in report.headline.items()
-        ],
+        [[metric.label, *_metric_cells(report.headline.get(name))] for name, metric in METRICS.items()],
     )
+    if gap:
+        print(gap)
     _print_table(
         ["diagnosis", "precision", "recall", "f1", "auc", "images"],
         [
@@ -352,23 +384,34 @@ def _show_report(title: str, report: Report) -> None:
     )
     for warning in warnings(report):
         print(f"Too few: {warning}")
-    print(report.best)
-    print(report.challenging)
+    print(best(report))
+    print(challenging(report))
     for kind, low in (report.operating_point.called_low if report.operating_point else {}).items():
         print(f"Low risk: {low.low_risk} of {low.images} {kind} images, {_interval(low.share)}.")
 
 
-def _show_groups(report: Report) -> None:
+def _metric_cells(estimate: Estimate | None) -> list[str]:
+    return [NOT_COMPUTED, "", ""] if estimate is None else [_text(bound) for bound in dataclasses.astuple(estimate)]
+
+
+def _show_groups(report: Report, gap: str) -> None:
+    if gap:
+        print(gap)
     if not report.subgroups:
-        print("This report was made without groups: evaluate the run with --dataset.")
+        print("This report has no groups: evaluate the run with --dataset, and with --save to keep them.")
     for grouping, groups in report.subgroups.items():
         _print_table(
             [grouping, "images", *(METRICS[name].label for name in SUBGROUP_METRICS)],
-            [[name, group.n, *map(_interval, group.headline.values())] for name, group in groups.items()],
+            [
+                [name, group.n, *(_interval(group.headline.get(metric)) for metric in SUBGROUP_METRICS)]
+                for name, group in groups.items()
+            ],
         )
 
 
-def _interval(estimate: Estimate) -> str:
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NOT_COMPUTED
     if np.isnan(estimate.low):
         return "-"
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"

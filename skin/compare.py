@@ -12,7 +12,8 @@ from skin import metrics
 from skin.errors import UserError
 from skin.lesion import CODES, diagnosis
 from skin.metrics import METRICS, PRIMARY, Estimate, Floats
-from skin.report import MIN_LESIONS, Predictions, headline_values, resampled, to_plain
+from skin.records import to_plain
+from skin.report import MIN_LESIONS, Predictions, headline_values, resampled
 
 ALPHA = 0.05
 """A corrected p-value below it counts as beyond chance."""

@@ -50,9 +50,8 @@ def _behind(report: Report) -> Mapping[str, int]:
 
 def few_behind(report: Report) -> dict[str, int]:
     """Number of lesions behind each headline metric that is defined and rests on too few."""
-    return {
-        name: n for name, n in _behind(report).items() if np.isfinite(report.headline[name].value) and n < MIN_LESIONS
-    }
+    defined = {name for name, estimate in report.headline.items() if np.isfinite(estimate.value)}
+    return {name: n for name, n in _behind(report).items() if name in defined and n < MIN_LESIONS}
 
 
 def _of_thresholds(report: Report) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Where the figures of a report come from, as the page, the files and the command line tell it."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -8,8 +9,10 @@ from typing import Any, Self
 from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.evidence import warnings
-from skin.report import Report
+from skin.metrics import METRICS
+from skin.report import Report, evaluation_command
 from skin.run import Run
+from skin.summary import best, challenging
 
 FACTS = {
     "run": "Run",
@@ -27,19 +30,26 @@ FACTS = {
 
 @dataclass(frozen=True)
 class Origin:
-    """The run and the part whose predictions were judged, and the run's settings; None where nobody knows."""
+    """The run and the part whose predictions were judged, and the run's settings; None where nobody knows.
+
+    `command` computes what this version knows and the run's report lacks, `group_command` of groups of images, too; ""
+    where there is no run.
+    """
 
     run: str | None = None
     part: str | None = None
     config: TrainConfig | None = None
+    command: str = ""
+    group_command: str = ""
 
     @classmethod
     def of_run(cls, run: Run, part: str) -> Self:
         """The origin of a run's report; its settings are unknown where the file that holds them is damaged."""
         try:
-            return cls(run.name, part, run.config)
+            config = run.config
         except UserError:
-            return cls(run.name, part)
+            config = None
+        return cls(run.name, part, config, evaluation_command(run), evaluation_command(run, of_groups=True))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -62,7 +72,28 @@ class Origin:
         """The report as JSON has it, what is known of its origin and what there is too little evidence for first."""
         values = report.to_dict()
         del values["evaluation"]
-        return {**self.facts(report), "settings": self.settings, "warnings": warnings(report), **values}
+        return {
+            **self.facts(report),
+            "settings": self.settings,
+            "warnings": warnings(report),
+            "not_computed": dict.fromkeys(report.not_computed, self.command),
+            "best": best(report),
+            "challenging": challenging(report),
+            **values,
+        }
+
+    def gap(self, report: Report) -> str:
+        """The sentence on the metrics that the report lacks and the command that computes them, "" where it has all."""
+        return _lack("this report", report.not_computed, self.command)
+
+    def group_gap(self, report: Report) -> str:
+        """Likewise on the metrics of the groups of images."""
+        return _lack("the report of these groups", report.not_computed_of_groups, self.group_command)
+
+
+def _lack(what: str, names: Sequence[str], command: str) -> str:
+    labels = ", ".join(METRICS[name].label for name in names)
+    return f"Not computed when {what} was made: {labels}; `{command}` computes it." if labels else ""
 
 
 UNKNOWN = Origin()

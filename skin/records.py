@@ -1,14 +1,46 @@
-"""Records from files that anyone may have edited, checked against the types that they declare."""
+"""Records as files hold them, and back: read for the fields that they declare, and checked against their types."""
 
 import dataclasses
 from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 LARGEST = 10**12
 """No count and no time in seconds is larger."""
 
 Record = TypeVar("Record")
+
+
+def to_plain(record: Any) -> Any:
+    """A record as JSON has it: dictionaries and lists, and null for an undefined number."""
+    if dataclasses.is_dataclass(record):
+        return to_plain(vars(record))
+    if isinstance(record, dict):
+        return {key: to_plain(value) for key, value in record.items()}
+    if isinstance(record, tuple):
+        return [to_plain(value) for value in record]
+    return None if isinstance(record, float) and np.isnan(record) else record
+
+
+def from_plain(kind: Any, value: Any) -> Any:
+    """The record of this type that `to_plain` wrote; keys that its type does not declare are left out.
+
+    Raises TypeError or AttributeError where the value has another shape, or a field without a default is missing; the
+    types of numbers and texts are for `checked` to see to.
+    """
+    inner = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return None if value is None else from_plain(inner[0], value)
+    if dataclasses.is_dataclass(kind):
+        hints = _hints(kind)  # type: ignore[arg-type]
+        return kind(**{name: from_plain(hints[name], value[name]) for name in hints.keys() & value.keys()})  # type: ignore[operator]
+    if get_origin(kind) is dict:
+        return {key: from_plain(inner[1], own) for key, own in value.items()}
+    if get_origin(kind) is tuple:
+        return tuple(from_plain(inner[0], own) for own in value)
+    return np.nan if kind is float and value is None else value
 
 
 def checked(record: Record) -> Record:

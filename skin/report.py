@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +19,10 @@ from skin.data.datasets import Dataset
 from skin.data.groups import Groups
 from skin.errors import UserError
 from skin.files import read_arrays, read_json, write_atomically
-from skin.lesion import CODES, TAXONOMY, Diagnosis, Malignancy, Risk
+from skin.lesion import CODES, TAXONOMY, Malignancy, Risk
 from skin.metrics import METRICS, Estimate, Floats
-from skin.records import checked
+from skin.records import checked, from_plain, to_plain
+from skin.run import Run, is_shipped
 
 SET_MISSES = 10
 """A prediction set may miss the true diagnosis of one image in so many."""
@@ -89,15 +91,19 @@ def _wrong_values(predictions: Predictions) -> str | None:
 Judged = TypeVar("Judged")
 
 
-class Parts(dict[str, Judged]):
-    """What a run's file holds of each part ("validation", "test"); a part that is not there is a UserError."""
+RESTORE = "restore the file, or train the run again"
 
-    def __init__(self, path: Path, parts: Mapping[str, Judged]) -> None:
+
+class Parts(dict[str, Judged]):
+    """Each part ("validation", "test") that a run's file holds; any other is a UserError, which ends in the advice."""
+
+    def __init__(self, path: Path, parts: Mapping[str, Judged], advice: Callable[[], str] = lambda: RESTORE) -> None:
         super().__init__(parts)
         self._path = path
+        self._advice = advice
 
     def __missing__(self, part: str) -> Judged:
-        raise UserError(f"{self._path} tells nothing of a part {part!r}: restore the file, or train the run again.")
+        raise UserError(f"{self._path} tells nothing of a part {part!r}: {self._advice()}.")
 
 
 def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
@@ -115,7 +121,7 @@ def load_predictions(path: Path) -> Parts[Predictions]:
         parts = dict.fromkeys(name.split(".")[0] for name in arrays)
         return Parts(path, {part: _predictions(arrays, part) for part in parts})
     except (ValueError, KeyError, TypeError, UserError) as error:
-        raise UserError(f"{path} holds no predictions ({error}): restore the file, or train the run again.") from error
+        raise UserError(f"{path} holds no predictions ({error}): {RESTORE}.") from error
 
 
 def _predictions(arrays: Mapping[str, NDArray[Any]], part: str) -> Predictions:
@@ -134,22 +140,22 @@ _KINDS = {"image_ids": "U", "lesion_ids": "U", "truth": "iu", "probabilities": "
 """The kinds of number or text that the fields of Predictions may be, as NumPy names them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassReport:
-    """How well one diagnosis is recognised; NaN where a value is undefined, intervals from resampling lesions.
+    """Measures of one diagnosis, with 95% intervals from resampling lesions; NaN where undefined, or not computed.
 
     `support` counts its images and `lesions` its lesions, 0 in a report made before these were counted.
     """
 
-    precision: float
-    recall: float
-    f1: float
+    precision: float = np.nan
+    recall: float = np.nan
+    f1: float = np.nan
     support: int
-    auc: float
-    recall_low: float
-    recall_high: float
-    f1_low: float
-    f1_high: float
+    auc: float = np.nan
+    recall_low: float = np.nan
+    recall_high: float = np.nan
+    f1_low: float = np.nan
+    f1_high: float = np.nan
     lesions: int = 0
 
 
@@ -282,8 +288,9 @@ class Evaluation:
 class Report:
     """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
 
-    `confusion` has shape (7, 7): rows are the truth, columns the prediction. `best` and `challenging` are sentences.
-    `subgroups` holds each group's by the name of the grouping and of the group.
+    `confusion` has shape (7, 7): rows are the truth, columns the prediction. `subgroups` holds each group's by the name
+    of the grouping and of the group. A report that another version made may lack some of METRICS in `headline` and of
+    SUBGROUP_METRICS in the groups.
     """
 
     n: int
@@ -291,8 +298,6 @@ class Report:
     headline: dict[str, Estimate]
     per_class: dict[str, ClassReport]
     confusion: tuple[tuple[int, ...], ...]
-    best: str
-    challenging: str
     operating_point: OperatingPoint | None = None
     subgroups: dict[str, dict[str, Subgroup]] = dataclasses.field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
@@ -304,58 +309,39 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The report that `to_dict` wrote. Raises KeyError or TypeError when something is missing."""
-        point = values["operating_point"]
-        return cls(
-            n=values["n"],
-            n_lesions=values["n_lesions"],
-            headline=_estimates(values, METRICS),
-            per_class={code: ClassReport(**_nan_for_null(values["per_class"][code])) for code in CODES},
-            confusion=tuple(tuple(row) for row in values["confusion"]),
-            best=values["best"],
-            challenging=values["challenging"],
-            operating_point=point and _operating_point(point),
-            subgroups={
-                grouping: {name: _read_subgroup(group) for name, group in groups.items()}
-                for grouping, groups in values.get("subgroups", {}).items()
-            },
-            evaluation=Evaluation(**values.get("evaluation", {})),
-        )
+        """The report that `to_dict` wrote, by this version or another: what only one of them knows is left out.
+
+        Raises KeyError, TypeError or AttributeError when something else is missing or has another shape.
+        """
+        subgroups = {
+            grouping: {
+                name: {**group, "headline": _known(group["headline"], SUBGROUP_METRICS)}
+                for name, group in groups.items()
+            }
+            for grouping, groups in values.get("subgroups", {}).items()
+        }
+        known = {
+            "headline": _known(values, METRICS),
+            "per_class": {code: values["per_class"][code] for code in CODES},
+            "subgroups": subgroups,
+        }
+        report: Self = from_plain(cls, {**values, **known})
+        return report
+
+    @property
+    def not_computed(self) -> tuple[str, ...]:
+        """The METRICS that it lacks, because another version made it."""
+        return tuple(name for name in METRICS if name not in self.headline)
+
+    @property
+    def not_computed_of_groups(self) -> tuple[str, ...]:
+        """The SUBGROUP_METRICS that a group lacks, likewise."""
+        groups = [group for groups in self.subgroups.values() for group in groups.values()]
+        return tuple(name for name in SUBGROUP_METRICS if any(name not in group.headline for group in groups))
 
 
-def _estimates(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Estimate]:
-    return {name: Estimate(**_nan_for_null(values[name])) for name in names}
-
-
-def _read_subgroup(values: Mapping[str, Any]) -> Subgroup:
-    return Subgroup(values["n"], values["n_lesions"], _estimates(values["headline"], SUBGROUP_METRICS))
-
-
-def _operating_point(values: Mapping[str, Any]) -> OperatingPoint:
-    read = {
-        "thresholds": Thresholds(**values["thresholds"]),
-        "called_low": {kind: _read_called_low(row) for kind, row in values.get("called_low", {}).items()},
-    }
-    return OperatingPoint(**{**_nan_for_null(values), **read})
-
-
-def _read_called_low(values: Mapping[str, Any]) -> CalledLow:
-    return CalledLow(values["images"], values["low_risk"], Estimate(**_nan_for_null(values["share"])))
-
-
-def _nan_for_null(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: np.nan if value is None else value for key, value in values.items()}
-
-
-def to_plain(record: Any) -> Any:
-    """A record as JSON has it: dictionaries and lists, and null for an undefined number."""
-    if dataclasses.is_dataclass(record):
-        return to_plain(vars(record))
-    if isinstance(record, dict):
-        return {key: to_plain(value) for key, value in record.items()}
-    if isinstance(record, tuple):
-        return [to_plain(value) for value in record]
-    return None if isinstance(record, float) and np.isnan(record) else record
+def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
 
 
 SUBGROUP_METRICS: dict[str, Callable[[NDArray[np.int64]], Iterable[NDArray[np.bool_]]]] = {
@@ -375,15 +361,12 @@ def evaluate(predictions: Predictions, thresholds: Thresholds | None = None, gro
     Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined.
     """
     (confusion,) = metrics.confusions(predictions.truth, predictions.predicted, np.ones((1, len(predictions.truth))))
-    per_class = _per_class(predictions, confusion)
     return Report(
         n=len(predictions.image_ids),
         n_lesions=len(set(predictions.lesion_ids)),
         headline=_headline(predictions, METRICS),
-        per_class=per_class,
+        per_class=_per_class(predictions, confusion),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-        best=_best(per_class),
-        challenging=_challenging(per_class, confusion),
         operating_point=None if thresholds is None else _judge(thresholds, predictions),
         subgroups={name: _subgroups(predictions, members) for name, members in (groups or {}).items()},
     )
@@ -511,29 +494,6 @@ def _share(flags: NDArray[np.bool_]) -> float:
     return float(flags.mean()) if flags.size else np.nan
 
 
-def _best(per_class: Mapping[str, ClassReport]) -> str:
-    diagnosis = max(_present(per_class), key=lambda diagnosis: per_class[diagnosis.code].f1)
-    return f"{diagnosis.name} is recognised best: {_in_words(per_class[diagnosis.code])}."
-
-
-def _challenging(per_class: Mapping[str, ClassReport], confusion: Floats) -> str:
-    diagnosis = min(_present(per_class), key=lambda diagnosis: per_class[diagnosis.code].f1)
-    row = confusion[CODES.index(diagnosis.code)].copy()
-    row[CODES.index(diagnosis.code)] = 0
-    taken_for = f", most often taken for {TAXONOMY[row.argmax()].name} ({row.max():.0f})" if row.any() else ""
-    return f"{diagnosis.name} is the most challenging: {_in_words(per_class[diagnosis.code])}{taken_for}."
-
-
-def _present(per_class: Mapping[str, ClassReport]) -> list[Diagnosis]:
-    return [diagnosis for diagnosis in TAXONOMY if per_class[diagnosis.code].support]
-
-
-def _in_words(report: ClassReport) -> str:
-    if report.support == 1:
-        return f"F1 {report.f1:.2f}, its only image {'found' if report.recall else 'missed'}"
-    return f"F1 {report.f1:.2f}, {report.recall:.0%} of its {report.support:,} images found"
-
-
 def save_report(path: Path, parts: Mapping[str, Report]) -> None:
     """Write the reports of named parts ("validation", "test") as JSON, atomically."""
     content = {part: report.to_dict() for part, report in parts.items()}
@@ -541,11 +501,27 @@ def save_report(path: Path, parts: Mapping[str, Report]) -> None:
 
 
 def load_report(path: Path) -> Parts[Report]:
-    """What `save_report` wrote. Raises UserError when the file is missing or damaged."""
+    """What `save_report` wrote. Raises UserError, with the command that makes it anew, where it is missing or damaged."""
+    cure = partial(_cure, Run(path.parent))
     try:
-        return Parts(path, {part: _checked(Report.from_dict(values)) for part, values in read_json(path).items()})
+        return Parts(path, {part: _checked(Report.from_dict(values)) for part, values in read_json(path).items()}, cure)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} holds no report ({error}): restore the file, or train the run again.") from error
+        raise UserError(f"{path} holds no report ({error}): {cure()}.") from error
+
+
+def _cure(run: Run) -> str:
+    """What helps against a report that is lost: the predictions, where they are whole."""
+    try:
+        load_predictions(run.predictions_path)
+    except UserError:
+        return RESTORE
+    return "restore the file" if is_shipped(run) else f"make it anew with `{evaluation_command(run)}`"
+
+
+def evaluation_command(run: Run, of_groups: bool = False) -> str:
+    """The command that computes a run's figures, also those of groups of images, and saves them where it may."""
+    options = ["--save"] * (not is_shipped(run)) + ["--dataset DATASET"] * (of_groups or is_shipped(run))
+    return f"python -m skin evaluate {shlex.quote(run.name)} {' '.join(options)}"
 
 
 def _checked(report: Report) -> Report:
@@ -553,4 +529,6 @@ def _checked(report: Report) -> Report:
         raise ValueError(f"the confusion matrix is not {len(CODES)} by {len(CODES)}")
     if report.operating_point and report.operating_point.thresholds.diagnoses.keys() != set(CODES):
         raise ValueError("thresholds are missing")
+    if not any(row.support for row in report.per_class.values()):
+        raise ValueError("no diagnosis has an image")
     return checked(report)

@@ -25,6 +25,7 @@ from skin.report import (
     save_predictions,
     save_report,
 )
+from skin.summary import best, challenging
 
 
 def simulated(n: int = 400, seed: int = 0, skill: float = 1.0) -> Predictions:
@@ -71,11 +72,11 @@ def test_report_tells_each_diagnosis() -> None:
 def test_best_and_challenging_in_words() -> None:
     report = evaluate(labels([0, 0, 0, 0, 4, 4, 4, 4, 3], [0, 0, 0, 0, 5, 5, 1, 4, 3]))
     assert (
-        report.best
+        best(report)
         == "Actinic keratosis / intraepithelial carcinoma is recognised best: F1 1.00, 100% of its 4 images found."
     )
     assert (
-        report.challenging == "Melanoma is the most challenging: F1 0.40, 25% of its 4 images found, "
+        challenging(report) == "Melanoma is the most challenging: F1 0.40, 25% of its 4 images found, "
         "most often taken for Melanocytic nevus (2)."
     )
 

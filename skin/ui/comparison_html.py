@@ -1,6 +1,6 @@
 """A comparison as HTML: the pieces that the page and the file to download show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from skin.metrics import METRICS, Estimate
 from skin.origin import FACTS
 from skin.report import MIN_LESIONS
 from skin.run import Epoch, best_epoch
+from skin.summary import NOT_COMPUTED
 from skin.ui import report_html
 from skin.ui.compared import Subjects
 from skin.ui.subject import Subject
@@ -42,12 +43,27 @@ def difference_table(subjects: Subjects, comparisons: Sequence[Comparison]) -> s
     rows = [
         [
             metric.label if metric.higher_is_better else f"{metric.label} (lower is better)",
-            *(f"{subject.report.headline[name].value:.3f}" for subject in subjects.values()),
+            *(_value(subject, name) for subject in subjects.values()),
             *(_signed(comparison.difference[name]) for comparison in comparisons),
         ]
         for name, metric in METRICS.items()
     ]
-    return report_html.rows_table(head, rows, "Differences with 95% intervals, from drawing the same lesions for both.")
+    table = report_html.rows_table(
+        head, rows, "Differences with 95% intervals, from drawing the same lesions for both."
+    )
+    return table + "".join(report_html.gap_note(gap) for gap in _gaps(subjects))
+
+
+def _value(subject: Subject, name: str) -> str:
+    known = subject.report.headline.get(name)
+    return f"{known.value:.3f}" if known else NOT_COMPUTED
+
+
+def _gaps(subjects: Subjects) -> Iterator[str]:
+    """A sentence for each run whose report lacks a metric."""
+    for name, subject in subjects.items():
+        if gap := subject.origin.gap(subject.report):
+            yield f"{name}: {gap}"
 
 
 def _signed(estimate: Estimate) -> str:

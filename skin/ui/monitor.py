@@ -3,7 +3,7 @@
 import html
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from skin import jobs, notes
 from skin.errors import UserError
 from skin.metrics import METRICS, Estimate
 from skin.notes import Notes
-from skin.report import load_report
+from skin.origin import Origin
+from skin.report import Report, load_report
 from skin.run import Run, State, Status, best_epoch, is_shipped, list_runs
+from skin.summary import NOT_COMPUTED
 from skin.ui import sources
 from skin.workspace import Workspace
 
@@ -34,9 +36,9 @@ HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"
 class Sight:
     """All that decides what the monitor shows: where two are equal, there is nothing to send to the browser.
 
-    `histories` holds every run with when its history changed, 0 where it has none; `log` changes with that file and
-    `noted` with the notes on any run; `states` holds the name and state of every run; `obstacle` is why a run that
-    ended early cannot be resumed as things are, "" where it can.
+    `histories` holds every run with when its history changed, 0 where it has none; `log` changes with that file,
+    `noted` with the notes on any run and `reported` with any report; `states` holds the name and state of every run;
+    `obstacle` is why a run that ended early cannot be resumed as things are, "" where it can.
     """
 
     run: Run | None
@@ -48,6 +50,7 @@ class Sight:
     states: tuple[tuple[str, str], ...]
     obstacle: str = ""
     noted: tuple[float, ...] = ()
+    reported: tuple[float, ...] = ()
 
     @property
     def can_resume(self) -> bool:
@@ -80,6 +83,7 @@ def look(workspace: Workspace, chosen: str) -> Sight:
         states=tuple((run.name, state_of(run)) for run in all_runs),
         obstacle=_obstacle(run) if run and status and _ended_early(status) else "",
         noted=tuple(_modified(run.notes_path) for run in all_runs),
+        reported=tuple(_modified(run.report_path) for run in all_runs),
     )
 
 
@@ -120,7 +124,7 @@ def card(sight: Sight, show_details: bool) -> str:
         parts = [
             _heading(run, status),
             _progress(status),
-            _facts(run, status),
+            *_facts(run, status, show_details),
             *_advice(sight, run, status, show_details),
             _notes(run),
         ]
@@ -169,24 +173,35 @@ def _progress(status: Status) -> str:
     )
 
 
-def _facts(run: Run, status: Status) -> str:
-    facts = dict(_measured(run) if status.state is State.FINISHED else _running(run, status))
+def _facts(run: Run, status: Status, show_details: bool) -> Iterator[str]:
+    """The main figures as tiles and, of a finished run, what its report lacks."""
+    if status.state is not State.FINISHED:
+        yield _tiles(dict(_running(run, status)))
+        return
+    try:
+        report = load_report(run.report_path)["test"]
+    except UserError as error:
+        yield _note(str(error) if show_details else "Its report cannot be read.")
+        return
+    yield _tiles({METRICS[name].label: _measured(estimate) for name, estimate in headline(report).items()})
+    if gap := Origin.of_run(run, "test").gap(report):
+        yield _note(gap)
+
+
+def _tiles(facts: Mapping[str, str]) -> str:
     tiles = "".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in facts.items())
     return f'<dl class="facts">{tiles}</dl>' if facts else ""
 
 
-def _measured(run: Run) -> Iterator[tuple[str, str]]:
-    for name, estimate in headline(run).items():
-        yield METRICS[name].label, f"{estimate.value:.3f} <small>{estimate.low:.3f} – {estimate.high:.3f}</small>"
+def _measured(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return f"– <small>{NOT_COMPUTED}</small>"
+    return f"{estimate.value:.3f} <small>{estimate.low:.3f} – {estimate.high:.3f}</small>"
 
 
-def headline(run: Run) -> dict[str, Estimate]:
-    """The main figures on the test part, none while there is no report."""
-    with suppress(UserError):
-        if run.report_path.exists():
-            values = load_report(run.report_path)["test"].headline
-            return {name: values[name] for name in HEADLINE if name in values}
-    return {}
+def headline(report: Report) -> dict[str, Estimate | None]:
+    """The main figures, None for one that the report lacks."""
+    return {name: report.headline.get(name) for name in HEADLINE}
 
 
 def _running(run: Run, status: Status) -> Iterator[tuple[str, str]]:
@@ -285,7 +300,10 @@ def _row(run: Run) -> dict[str, object]:
         row["Created"] = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.status().created))
     written = noted(run) or Notes()
     row |= {"Tags": ", ".join(written.tags), "Note": textwrap.shorten(written.note, NOTE_IN_TABLE, placeholder=" …")}
-    return row | {METRICS[name].label: round(value.value, 3) for name, value in headline(run).items()}
+    with suppress(UserError):
+        for name, estimate in headline(load_report(run.report_path)["test"]).items():
+            row[METRICS[name].label] = NOT_COMPUTED if estimate is None else round(estimate.value, 3)
+    return row
 
 
 def duration(seconds: float) -> str:

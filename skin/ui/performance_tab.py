@@ -101,7 +101,7 @@ def judge(upload: str) -> tuple[Subject, None]:
 
 def show_headline(subject: Subject) -> str:
     """The headline figures and what they mean in words."""
-    return report_html.headline_tiles(subject.report)
+    return report_html.headline_tiles(subject.report, subject.origin.gap(subject.report))
 
 
 def show_matrix(subject: Subject, unit: str) -> str:
@@ -180,7 +180,9 @@ def show_groups(subject: Subject) -> tuple[Any, str]:
     """How well the groups of images are recognised, where a report tells."""
     if not subject.report.subgroups:
         return gr.Accordion(visible=False), ""
-    return gr.Accordion(visible=True), report_html.group_tables(subject.report)
+    return gr.Accordion(visible=True), report_html.group_tables(
+        subject.report, subject.origin.group_gap(subject.report)
+    )
 
 
 def show_origin(subject: Subject) -> str:

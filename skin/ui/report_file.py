@@ -64,14 +64,14 @@ def _as_html(subject: Subject) -> str:
     report = subject.report
     mistakes = subject.captions(subject.mistakes()[:N_MISTAKES])
     sections = {
-        "Headline figures": headline_tiles(report),
+        "Headline figures": headline_tiles(report, subject.origin.gap(report)),
         "Where these figures come from": origin_table(subject.origin.facts(report)),
         "Confusion matrix": _matrices(report),
         "Each diagnosis": class_table(report),
         "Most confident mistakes": picture_list(mistakes),
     }
     if report.subgroups:
-        sections["Groups of images"] = group_tables(report)
+        sections["Groups of images"] = group_tables(report, subject.origin.group_gap(report))
     figures = [figure(subject) for figure in FIGURES.values()]
     if not subject.predictions.are_labels:
         figures += [figure(subject) for figure in CURVES.values()]

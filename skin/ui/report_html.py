@@ -22,6 +22,7 @@ from skin.report import (
     Subgroup,
     ThresholdReport,
 )
+from skin.summary import NOT_COMPUTED, best, challenging
 from skin.workspace import assets
 
 NOTICE = "For research and education only, not for diagnosis."
@@ -54,11 +55,16 @@ section { margin-top: 2rem; }
 """A figure is never wider than a sheet of A4 between its margins (703 px), for a print draws it as wide as the screen."""
 
 
-def headline_tiles(report: Report) -> str:
-    """The headline metrics with their intervals, and what they were measured on."""
+def headline_tiles(report: Report, gap: str = "") -> str:
+    """The headline metrics with their intervals, and what they were measured on; `gap` says what adds missing ones."""
     few = few_behind(report)
-    tiles = "".join(_tile(name, estimate, _FEW * (name in few)) for name, estimate in report.headline.items())
-    return f'<dl class="tiles">{tiles}</dl>{_too_few(report)}{_words(report)}'
+    tiles = "".join(_tile(name, report.headline.get(name), _FEW * (name in few)) for name in METRICS)
+    return f'<dl class="tiles">{tiles}</dl>{gap_note(gap)}{_too_few(report)}{_words(report)}'
+
+
+def gap_note(gap: str) -> str:
+    """The sentence on what a report lacks, "" where it lacks nothing."""
+    return f'<p class="gap" role="note">{escape(gap)}</p>' if gap else ""
 
 
 def _too_few(report: Report) -> str:
@@ -71,21 +77,25 @@ _FEW = ' <em class="few">too few lesions</em>'
 """Marks a figure; how many they are stands among the sentences."""
 
 
-def _tile(name: str, estimate: Estimate, mark: str) -> str:
+def _tile(name: str, estimate: Estimate | None, mark: str) -> str:
     metric = METRICS[name]
-    interval = f"{_number(estimate.low)} – {_number(estimate.high)}" if np.isfinite(estimate.low) else "undefined here"
     return (
         f'<div title="{escape(metric.help)}"><dt>{escape(metric.label)}</dt>'
-        f"<dd>{_number(estimate.value)} <small>{interval}</small>{mark}</dd></div>"
+        f"<dd>{_figure(estimate) if estimate else f'– <small>{NOT_COMPUTED}</small>'}{mark}</dd></div>"
     )
+
+
+def _figure(estimate: Estimate) -> str:
+    interval = f"{_number(estimate.low)} – {_number(estimate.high)}" if np.isfinite(estimate.low) else "undefined here"
+    return f"{_number(estimate.value)} <small>{interval}</small>"
 
 
 def _words(report: Report) -> str:
     sentences = [
         f"{report.n:,} images of {report.n_lesions:,} lesions; beside each figure its 95% interval, found by drawing "
         "lesions anew a thousand times.",
-        report.best,
-        report.challenging,
+        best(report),
+        challenging(report),
         *(_operating_sentences(report.operating_point) if report.operating_point else ()),
     ]
     return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
@@ -200,14 +210,14 @@ def threshold_table(columns: Mapping[str, ThresholdReport]) -> str:
     )
 
 
-def group_tables(report: Report) -> str:
-    """A table for each grouping of the images: how many are in each group, and how well they are recognised."""
+def group_tables(report: Report, gap: str = "") -> str:
+    """A table for each grouping of the images: how many are in each group, and its metrics; `gap` as of the tiles."""
     tables = "".join(_group_table(grouping, groups) for grouping, groups in report.subgroups.items())
     note = (
         f"Each group by itself, with the 95% interval from drawing its lesions anew; a dash where fewer than {MIN_LESIONS} "
         "lesions would decide. Groups hold other mixes of diagnoses, which alone makes some easier than others."
     )
-    return f'<p>{note}</p><div class="subgroups">{tables}</div>'
+    return f'<p>{note}</p>{gap_note(gap)}<div class="subgroups">{tables}</div>'
 
 
 def _group_table(grouping: str, groups: Mapping[str, Subgroup]) -> str:
@@ -215,7 +225,9 @@ def _group_table(grouping: str, groups: Mapping[str, Subgroup]) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Images", *(METRICS[m].label for m in SUBGROUP_METRICS)))
     rows = ""
     for name, group in groups.items():
-        values = [_estimate(value) for value in group.headline.values()]
+        values = [
+            _estimate(group.headline[name]) if name in group.headline else NOT_COMPUTED for name in SUBGROUP_METRICS
+        ]
         cells = "".join(f"<td>{text}</td>" for text in (f"{group.n:,}", *values))
         rows += f'<tr><th scope="row">{escape(name.replace("_", " "))}</th>{cells}</tr>'
     return (

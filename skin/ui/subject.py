@@ -1,5 +1,6 @@
 """What the report pages are about: one model's predictions of one part, judged."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -91,7 +92,6 @@ def load_subject(workspace: Workspace, key: Key) -> Subject:
 def subject_of(run: Run, part: str) -> Subject:
     """A part of a run. Raises UserError when that has no report, or a file that it needs is damaged."""
     reports, predictions = load_report(run.report_path), load_predictions(run.predictions_path)
-    if part not in reports or part not in predictions:
-        raise UserError(f"{run.name} has no report of its {part} part: evaluate the run again.")
+    origin = dataclasses.replace(Origin.of_run(run, part), config=run.config)
     title, history = f"{run.name}, {part} part", tuple(run.history())
-    return Subject(title, predictions[part], reports[part], history, Origin(run.name, part, run.config))
+    return Subject(title, predictions[part], reports[part], history, origin)

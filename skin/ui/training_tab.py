@@ -127,7 +127,7 @@ def refresh(workspace: Workspace, read_only: bool, chosen: str, seen: Sight | No
     return (
         sight,
         gr.Dropdown(monitor.choices(sight)) if has_changed("states") else gr.skip(),
-        monitor.table(workspace) if has_changed("states") or has_changed("noted") else gr.skip(),
+        monitor.table(workspace) if any(map(has_changed, ("states", "noted", "reported"))) else gr.skip(),
         monitor.card(sight, show_details=not read_only),
         monitor.log(sight) if has_changed("log") and not read_only else gr.skip(),
         *_buttons(sight),

@@ -10,6 +10,7 @@ from skin.evidence import warnings
 from skin.lesion import CODES
 from skin.metrics import METRICS
 from skin.report import Predictions, choose_thresholds, evaluate
+from skin.summary import best, challenging
 from skin.ui import report_html
 
 
@@ -52,7 +53,7 @@ def test_tiles_show_every_metric_and_the_words() -> None:
     assert texts(html, "dt") == [metric.label for metric in METRICS.values()]
     assert texts(html, "dd")[0].startswith("0.500")
     words = texts(html, "li")[len(warnings(REPORT)) :]
-    assert words[1:3] == [REPORT.best, REPORT.challenging]
+    assert words[1:3] == [best(REPORT), challenging(REPORT)]
     assert words[3:6] == [row for row in words if row.startswith("Risk comes out low for")]
     assert len(words) == 7
 

@@ -1,0 +1,208 @@
+"""Reports that another version wrote, everywhere that they are shown."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from skin.__main__ import app
+from skin.metrics import METRICS, Metric
+from skin.report import load_report
+from skin.run import Run
+from skin.ui import comparison_file, comparison_tab, monitor, performance_tab, report_file
+from skin.ui.compared import load_compared
+from skin.ui.subject import Key, load_subject
+from skin.workspace import PROJECT, Workspace
+
+OLDEST = Path(__file__).parent / "fixtures" / "report-0.1.0.json"
+"""The report of `ham10000-image` at its first commit."""
+
+MINE, OTHER = "mine", "other"
+KEPT = ("config.json", "status.json", "history.jsonl", "split.csv", "predictions.npz", "report.json")
+ANYTHING = {"value": 0.5, "low": 0.4, "high": 0.6}
+
+
+class Bare(Workspace):
+    """A workspace of a project that ships no runs."""
+
+    @property
+    def shipped_runs(self) -> Path:
+        return self.home / "shipped"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Workspace:
+    """The shipped runs as a user's own."""
+    workspace = Bare(tmp_path)
+    for name, shipped in ((MINE, "ham10000-image"), (OTHER, "ham10000-multimodal")):
+        (workspace.runs / name).mkdir(parents=True)
+        for file in KEPT:
+            shutil.copy(PROJECT / "checkpoints" / shipped / file, workspace.runs / name / file)
+    return workspace
+
+
+def by_the_first_version(_: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(OLDEST.read_text())
+
+
+def with_unknown_keys(reports: dict[str, Any]) -> dict[str, Any]:
+    """As a later version may write it: a metric more, a sentence, and a key more in every record."""
+    for report in reports.values():
+        report |= {"brier_score": ANYTHING, "summary": "A sentence.", "cases": [1, None], "best": 3}
+        groups = [group for groups in report["subgroups"].values() for group in groups.values()]
+        for group in groups:
+            group["headline"]["brier_score"] = "low"
+        point = report["operating_point"]
+        records = [*report["per_class"].values(), report["accuracy"], report["evaluation"], *groups]
+        for record in (*records, point, point["thresholds"], *point["called_low"].values()):
+            record["later"] = {"kind": ["unknown"]}
+    return reports
+
+
+def without_metrics(reports: dict[str, Any]) -> dict[str, Any]:
+    """As an earlier version would have written it that had no accuracy, no AUC and no recall of a diagnosis."""
+    for report in reports.values():
+        for name in ("accuracy", "macro_auc"):
+            del report[name]
+        for row in report["per_class"].values():
+            for measure in ("recall", "recall_low", "recall_high"):
+                del row[measure]
+        for group in (group for groups in report["subgroups"].values() for group in groups.values()):
+            del group["headline"]["accuracy"]
+    return reports
+
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def edit(workspace: Workspace, change: Edit) -> Run:
+    run = Run(workspace.runs / MINE)
+    run.report_path.write_text(json.dumps(change(json.loads(run.report_path.read_text()))))
+    return run
+
+
+def command(workspace: Workspace, *words: str) -> str:
+    result = CliRunner().invoke(app, [*words, "--home", str(workspace.home)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def shown(workspace: Workspace) -> dict[str, str]:
+    """What each place shows of the report of MINE."""
+    places = {
+        "evaluate": command(workspace, "evaluate", MINE),
+        "evaluate --json": command(workspace, "evaluate", MINE, "--json"),
+        "evaluate --groups": command(workspace, "evaluate", MINE, "--groups"),
+        "runs": command(workspace, "runs"),
+        "runs --json": command(workspace, "runs", "--json"),
+        "training card": monitor.card(monitor.look(workspace, MINE), show_details=False),
+        "training table": monitor.table(workspace).to_csv(),
+    }
+    subject = load_subject(workspace, Key.of_run(workspace, MINE, "test"))
+    places["performance"] = performance_tab.show_headline(subject)
+    performance_tab.show_classes(subject)
+    performance_tab.show_curves(subject)
+    places["performance groups"] = performance_tab.show_groups(subject)[1]
+    places |= {kind: write(subject) for kind, (_, write) in report_file.DOWNLOADS.items()}
+    _, keys, _, _ = comparison_tab.choose(workspace, [MINE, OTHER], "")
+    compared = load_compared(workspace, keys)
+    places["comparison"] = str(comparison_tab.show_verdict(compared)[2])
+    comparison_tab.show_classes(compared)
+    places |= {kind: write(compared) for kind, (_, write) in comparison_file.DOWNLOADS.items()}
+    return {place: text.partition("<h2>Figures</h2>")[0] for place, text in places.items()}  # without plotly's script
+
+
+def test_a_report_of_the_first_version_is_shown_everywhere(home: Workspace) -> None:
+    edit(home, by_the_first_version)
+    places = shown(home)
+    assert "not computed" not in "".join(places.values())
+    accuracy = json.loads(OLDEST.read_text())["test"]["accuracy"]["value"]
+    for place in ("evaluate", "performance", "training card", "training table", "comparison", "Report (HTML)"):
+        assert f"{accuracy:.3f}" in places[place], place
+
+
+def test_the_sentences_that_a_report_holds_are_not_read(home: Workspace) -> None:
+    def lie(reports: dict[str, Any]) -> dict[str, Any]:
+        return {part: report | {"best": "All is well."} for part, report in reports.items()}
+
+    edit(home, lie)
+    assert "All is well" not in "".join(shown(home).values())
+    assert "Melanocytic nevus is recognised best" in command(home, "evaluate", MINE)
+
+
+def test_what_a_later_version_knows_is_left_out_everywhere(home: Workspace) -> None:
+    before = shown(home)
+    edit(home, with_unknown_keys)
+    assert shown(home) == before
+
+
+WITH_METRICS = (
+    *("evaluate", "evaluate --json", "runs", "runs --json", "training card", "performance", "comparison"),
+    *("Report (HTML)", "Report (JSON)", "Comparison (HTML)"),
+)
+"""Places that show headline metrics, and so must say what computes one that is missing."""
+
+
+def test_a_metric_that_the_report_lacks_is_not_computed_and_the_command_that_is_told_adds_it(home: Workspace) -> None:
+    before = json.loads(command(home, "evaluate", MINE, "--json"))
+    run = edit(home, without_metrics)
+    places = shown(home)
+    advised = f"python -m skin evaluate {MINE} --save"
+    for place in WITH_METRICS:
+        assert advised in places[place], place
+    for place in (*WITH_METRICS, "training table", "evaluate --groups", "performance groups"):
+        assert re.search("not.computed", places[place], re.IGNORECASE), place
+    assert json.loads(places["evaluate --json"])["not_computed"] == {"accuracy": advised, "macro_auc": advised}
+    assert json.loads(places["evaluate --json"])["balanced_accuracy"] == before["balanced_accuracy"]
+
+    command(home, *shlex.split(advised)[3:])
+    after = json.loads(command(home, "evaluate", MINE, "--json"))
+    assert {name: after[name] for name in METRICS} == {name: before[name] for name in METRICS}
+    assert after["per_class"] == before["per_class"]
+    assert load_report(run.report_path)["test"].not_computed == ()
+    incomplete = {name: place for name, place in shown(home).items() if "ot computed" in place}
+    assert incomplete.keys() == {"evaluate --groups", "performance groups", "Report (HTML)"}
+    assert all(f"{advised} --dataset DATASET" in place for place in incomplete.values())
+
+
+def test_a_new_metric_leaves_every_report_readable(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = Metric("Half", "Always a half.", lambda _truth, _probabilities, weights: np.full(len(weights), 0.5))
+    monkeypatch.setitem(METRICS, "half", halves)
+    assert "Half" in shown(home)["performance"]
+    assert re.search(r"Half +not computed", shown(home)["evaluate"])
+    shipped = json.loads(CliRunner().invoke(app, ["evaluate", "ham10000-image", "--json"]).stdout)
+    assert shipped["not_computed"] == {"half": "python -m skin evaluate ham10000-image --dataset DATASET"}
+    command(home, "evaluate", MINE, "--save")
+    assert json.loads(command(home, "evaluate", MINE, "--json"))["half"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"test": {"n": 1}}', '{"test": {"n": 1, "accuracy": 2}}'])
+def test_the_sentence_on_a_damaged_report_names_the_command_that_mends_it(home: Workspace, content: str | None) -> None:
+    run = Run(home.runs / MINE)
+    before = load_report(run.report_path)["test"].to_dict()
+    run.report_path.unlink()
+    if content is not None:
+        run.report_path.write_text(content)
+    refused = CliRunner().invoke(app, ["evaluate", MINE, "--home", str(home.home)])
+    assert refused.exit_code == 1
+    assert refused.stderr.count("Error: ") == 1
+    advised = re.search("`python -m skin (.*)`", refused.stderr)
+    assert advised is not None
+    assert "--save" in monitor.card(monitor.look(home, MINE), show_details=True)
+    command(home, *shlex.split(advised[1]))
+    assert load_report(run.report_path)["test"].to_dict()["accuracy"] == before["accuracy"]
+
+
+def test_no_command_is_named_where_the_predictions_are_damaged_too(home: Workspace) -> None:
+    run = Run(home.runs / MINE)
+    run.report_path.write_text("{")
+    run.predictions_path.write_bytes(run.predictions_path.read_bytes()[:1000])
+    refused = CliRunner().invoke(app, ["evaluate", MINE, "--home", str(home.home)])
+    assert "restore the file, or train the run again." in refused.stderr
