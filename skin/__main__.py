@@ -16,34 +16,29 @@ import typer
 
 from skin import __version__, batch, jobs
 from skin import run as runs
-from skin.compare import Comparison
-from skin.compare import compare as compare_predictions
 from skin.config import PRESETS, TrainConfig
 from skin.data import datasets, splits
 from skin.data.groups import group
 from skin.errors import UsageError, UserError
-from skin.evidence import warnings
+from skin.evaluation.compare import Comparison
+from skin.evaluation.compare import compare as compare_predictions
+from skin.evaluation.evidence import warnings
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.operating_point import choose_thresholds
+from skin.evaluation.origin import Origin
+from skin.evaluation.predictions import load_predictions
+from skin.evaluation.rebuild import rebuild
+from skin.evaluation.report import Evaluation, Report, evaluation_command, load_report
+from skin.evaluation.report import evaluate as evaluate_predictions
+from skin.evaluation.subgroups import SUBGROUP_METRICS
+from skin.evaluation.summary import NOT_COMPUTED, best, challenging
 from skin.files import write_atomically
 from skin.lesion import CODES
-from skin.metrics import METRICS, Estimate
 from skin.models.backbones import find_backbone
-from skin.origin import Origin
 from skin.patient import Patient
 from skin.predict import RISK_RULE, Predictor, default_run
 from skin.progress import console
-from skin.rebuild import rebuild
-from skin.report import (
-    SUBGROUP_METRICS,
-    Evaluation,
-    Report,
-    choose_thresholds,
-    evaluation_command,
-    load_predictions,
-    load_report,
-)
-from skin.report import evaluate as evaluate_predictions
 from skin.run import Run, State
-from skin.summary import NOT_COMPUTED, best, challenging
 from skin.table import write_table
 from skin.workspace import Workspace
 

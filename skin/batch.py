@@ -11,10 +11,10 @@ from PIL import Image
 from skin.data import pixels
 from skin.data.image_file import FORMATS
 from skin.errors import UsageError, UserError
+from skin.evaluation.prediction_table import IDS
 from skin.lesion import CODES
 from skin.patient import Patient
 from skin.predict import Predictor
-from skin.prediction_table import IDS
 from skin.progress import Progress, silent
 from skin.table import read_table
 

@@ -14,20 +14,14 @@ from skin import run as runs
 from skin.data.datasets import Dataset
 from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_batches
 from skin.errors import UserError
+from skin.evaluation.operating_point import MALIGNANT_MISSES, CalledLow, Thresholds, choose_thresholds
+from skin.evaluation.predictions import Predictions, load_predictions
+from skin.evaluation.report import load_report
 from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
 from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient, encode
 from skin.progress import Progress, silent
-from skin.report import (
-    MALIGNANT_MISSES,
-    CalledLow,
-    Predictions,
-    Thresholds,
-    choose_thresholds,
-    load_predictions,
-    load_report,
-)
 from skin.run import Run
 from skin.workspace import Workspace
 

@@ -39,6 +39,8 @@ from skin.data.batches import Batches, Examples
 from skin.data.groups import group
 from skin.data.material import Material, load_material
 from skin.errors import UserError
+from skin.evaluation.predictions import Predictions, save_predictions
+from skin.evaluation.report import Evaluation, evaluate_parts, save_report
 from skin.files import refusals_said, unwritten, write_atomically
 from skin.lesion import CODES
 from skin.models import export
@@ -50,7 +52,6 @@ from skin.models.network import KerasNetwork, Network, row_probabilities
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.models.onnx import OnnxNetwork, load_model
 from skin.progress import Progress, silent
-from skin.report import Evaluation, Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
 from skin.workspace import Workspace
 

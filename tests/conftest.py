@@ -15,9 +15,9 @@ from small import SMALL, SmallDisk
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.datasets import Dataset
+from skin.evaluation.predictions import Predictions, save_predictions
 from skin.lesion import CODES
 from skin.predict import SHIPPED
-from skin.report import Predictions, save_predictions
 from skin.run import Run, State
 from skin.workspace import Workspace
 

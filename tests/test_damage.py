@@ -24,9 +24,10 @@ from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS
 from skin.errors import UserError
+from skin.evaluation.predictions import Predictions, save_predictions
+from skin.evaluation.report import evaluate_parts, save_report
 from skin.lesion import CODES
 from skin.patient import Patient
-from skin.report import Predictions, evaluate_parts, save_predictions, save_report
 from skin.run import Epoch, Run, State
 from skin.ui import (
     asking,

@@ -14,8 +14,8 @@ from skin import batch, jobs
 from skin.__main__ import app
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
+from skin.evaluation.metrics import METRICS
 from skin.lesion import CODES
-from skin.metrics import METRICS
 from skin.run import Run, State
 from skin.workspace import Workspace
 

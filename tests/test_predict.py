@@ -10,10 +10,12 @@ from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import Split
 from skin.errors import UserError
+from skin.evaluation.operating_point import Thresholds, choose_thresholds
+from skin.evaluation.predictions import load_predictions
+from skin.evaluation.report import evaluate_parts
 from skin.lesion import CODES, Malignancy, Risk
 from skin.patient import Patient, Sex, Site
 from skin.predict import SHIPPED, Prediction, Predictor, default_run
-from skin.report import Thresholds, choose_thresholds, evaluate_parts, load_predictions
 from skin.run import Run, State
 from skin.workspace import Workspace
 

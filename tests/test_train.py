@@ -19,11 +19,12 @@ from skin.config import TrainConfig
 from skin.data import splits
 from skin.data.datasets import Dataset
 from skin.errors import UserError
+from skin.evaluation.predictions import load_predictions
+from skin.evaluation.report import load_report
 from skin.lesion import CODES
 from skin.models.monitor import Monitor
 from skin.models.onnx import open_session
 from skin.predict import Predictor
-from skin.report import load_predictions, load_report
 from skin.run import Epoch, Run, State, best_epoch
 from skin.train import Stopped, StopSignal, export_run, train
 from skin.workspace import PROJECT, Workspace

@@ -9,11 +9,11 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.report import Report
 from skin.lesion import CODES
-from skin.metrics import METRICS, Estimate
 from skin.plots.report import defined, legend_below, whiskers
 from skin.plots.style import GREY, styled
-from skin.report import Report
 from skin.run import Epoch
 
 

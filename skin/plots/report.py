@@ -9,11 +9,13 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from skin import metrics
+from skin.evaluation import metrics
+from skin.evaluation.metrics import Estimate, Floats
+from skin.evaluation.operating_point import OperatingPoint
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import Report
 from skin.lesion import CODES, TAXONOMY
-from skin.metrics import Estimate, Floats
 from skin.plots.style import DIAGNOSIS_COLOURS, GREY, styled
-from skin.report import OperatingPoint, Predictions, Report
 
 MAX_POINTS = 200
 """Points of a curve that are drawn."""

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from skin.compare import Comparison, compare, in_order_of
 from skin.config import TrainConfig
 from skin.errors import UserError
-from skin.report import Predictions, Report
+from skin.evaluation.compare import Comparison, compare, in_order_of
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import Report
 from skin.run import Epoch, Run
 from skin.ui.subject import Key, Subject, load_subject, reported_run, subject_of
 from skin.workspace import Workspace

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
-from skin.compare import Comparison
-from skin.origin import FACTS
+from skin.evaluation.compare import Comparison
+from skin.evaluation.origin import FACTS
 from skin.plots import comparison as plots
 from skin.table import write_table
 from skin.ui import comparison_html as pieces

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from skin.compare import CLASS_MEASURES, ClassDifference, Comparison
 from skin.config import TrainConfig, differences, field_infos
+from skin.evaluation.compare import CLASS_MEASURES, ClassDifference, Comparison
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.origin import FACTS
+from skin.evaluation.subgroups import MIN_LESIONS
+from skin.evaluation.summary import NOT_COMPUTED
 from skin.lesion import TAXONOMY
-from skin.metrics import METRICS, Estimate
-from skin.origin import FACTS
-from skin.report import MIN_LESIONS
 from skin.run import Epoch, best_epoch
-from skin.summary import NOT_COMPUTED
 from skin.ui import report_html
 from skin.ui.compared import Subjects
 from skin.ui.subject import Subject

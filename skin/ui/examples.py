@@ -10,9 +10,9 @@ import numpy as np
 from skin.data import pixels
 from skin.data.synthetic import PROFILES, draw_lesion
 from skin.errors import UserError
+from skin.evaluation.predictions import load_predictions
 from skin.lesion import CODES, LesionImage, diagnosis
 from skin.patient import Patient, Sex, Site
-from skin.report import load_predictions
 from skin.run import Run
 from skin.ui.answer import in_words
 from skin.ui.facts import SYNTHETIC

@@ -12,12 +12,12 @@ import pandas as pd
 
 from skin import jobs, notes
 from skin.errors import UserError
-from skin.metrics import METRICS, Estimate
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.origin import Origin
+from skin.evaluation.report import Report, load_report
+from skin.evaluation.summary import NOT_COMPUTED
 from skin.notes import Notes
-from skin.origin import Origin
-from skin.report import Report, load_report
 from skin.run import Run, State, Status, best_epoch, is_shipped, list_runs
-from skin.summary import NOT_COMPUTED
 from skin.ui import sources
 from skin.workspace import Workspace
 

@@ -12,12 +12,13 @@ import plotly.graph_objects as go
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from skin import prediction_table
 from skin.errors import UsageError, UserError
+from skin.evaluation import prediction_table
+from skin.evaluation.metrics import is_malignant
+from skin.evaluation.operating_point import judge_thresholds
+from skin.evaluation.report import Evaluation, evaluate
 from skin.lesion import CODES
-from skin.metrics import is_malignant
 from skin.plots.training import history_figure
-from skin.report import Evaluation, evaluate, judge_thresholds
 from skin.ui import downloads, report_html
 from skin.ui.page import Page, remember_run, spoken
 from skin.ui.pictures import GALLERY, pictures

@@ -7,8 +7,8 @@ from PIL import Image
 
 from skin.data import pixels
 from skin.errors import UserError
+from skin.evaluation.predictions import Predictions
 from skin.lesion import CODES, LesionImage
-from skin.report import Predictions
 from skin.ui.selection import Shelf
 from skin.ui.subject import Subject
 

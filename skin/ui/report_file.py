@@ -6,10 +6,10 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from skin import prediction_table
+from skin.evaluation import prediction_table
+from skin.evaluation.report import Report
 from skin.plots import report as plots
 from skin.plots.training import history_figure
-from skin.report import Report
 from skin.run import Epoch, best_epoch
 from skin.ui.report_html import (
     class_table,

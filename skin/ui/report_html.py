@@ -7,22 +7,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from skin.config import field_infos
-from skin.evidence import few_behind, few_lesions, is_chosen, warnings
+from skin.evaluation.evidence import few_behind, few_lesions, is_chosen, warnings
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.operating_point import CalledLow, OperatingPoint, ThresholdReport
+from skin.evaluation.origin import FACTS
+from skin.evaluation.report import ClassReport, Report
+from skin.evaluation.subgroups import MIN_LESIONS, SUBGROUP_METRICS, Subgroup
+from skin.evaluation.summary import NOT_COMPUTED, best, challenging
 from skin.lesion import CODES, TAXONOMY
-from skin.metrics import METRICS, Estimate
-from skin.origin import FACTS
 from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
-from skin.report import (
-    MIN_LESIONS,
-    SUBGROUP_METRICS,
-    CalledLow,
-    ClassReport,
-    OperatingPoint,
-    Report,
-    Subgroup,
-    ThresholdReport,
-)
-from skin.summary import NOT_COMPUTED, best, challenging
 from skin.workspace import assets
 
 NOTICE = "For research and education only, not for diagnosis."

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.errors import UserError
+from skin.evaluation.origin import UNKNOWN, Origin
+from skin.evaluation.predictions import Predictions, load_predictions
+from skin.evaluation.report import Report, load_report
 from skin.lesion import CODES
-from skin.origin import UNKNOWN, Origin
-from skin.report import Predictions, Report, load_predictions, load_report
 from skin.run import Epoch, Run, list_runs
 from skin.workspace import Workspace
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from served_app import App
 
-from skin.report import load_report
+from skin.evaluation.report import load_report
 from skin.ui.report_file import DOWNLOADS
 from skin.ui.subject import Key, load_subject
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import evaluate
 from skin.lesion import CODES
-from skin.metrics import METRICS, Estimate
 from skin.plots import comparison as plots
-from skin.report import Predictions, evaluate
 from skin.run import Epoch
 
 

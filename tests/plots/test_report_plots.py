@@ -5,10 +5,12 @@ import plotly.graph_objects as go
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from skin.evaluation.operating_point import choose_thresholds
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import evaluate
 from skin.lesion import CODES
 from skin.plots import report as plots
 from skin.plots.style import DIAGNOSIS_COLOURS
-from skin.report import Predictions, choose_thresholds, evaluate
 
 
 def simulated(n: int = 400, classes: int = 7) -> Predictions:

@@ -8,7 +8,7 @@ import pytest
 from skin import jobs
 from skin.config import TrainConfig
 from skin.data import datasets
-from skin.report import load_report
+from skin.evaluation.report import load_report
 from skin.run import Epoch, Run, State
 from skin.ui import monitor
 from skin.workspace import Workspace

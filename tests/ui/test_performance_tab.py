@@ -14,9 +14,12 @@ import pytest
 import skin
 from skin.config import field_infos
 from skin.errors import UsageError, UserError
+from skin.evaluation.metrics import METRICS
+from skin.evaluation.operating_point import judge_thresholds
+from skin.evaluation.predictions import load_predictions, save_predictions
+from skin.evaluation.report import evaluate, load_report
+from skin.evaluation.subgroups import SUBGROUP_METRICS
 from skin.lesion import CODES
-from skin.metrics import METRICS
-from skin.report import SUBGROUP_METRICS, evaluate, judge_thresholds, load_predictions, load_report, save_predictions
 from skin.ui import performance_tab as tab
 from skin.ui.report_file import DOWNLOADS
 from skin.ui.selection import Shelf

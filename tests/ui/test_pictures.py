@@ -10,9 +10,10 @@ import pytest
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.errors import UserError
+from skin.evaluation.origin import Origin
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import evaluate
 from skin.lesion import CODES, LesionImage
-from skin.origin import Origin
-from skin.report import Predictions, evaluate
 from skin.ui import folders
 from skin.ui.pictures import SIZE, pictures
 from skin.ui.selection import Shelf

@@ -25,13 +25,14 @@ from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS, Split
 from skin.data.views import ORIENTATIONS
 from skin.errors import UserError
+from skin.evaluation.operating_point import Thresholds
+from skin.evaluation.predictions import Predictions, save_predictions
 from skin.explain import EXPLANATIONS
 from skin.lesion import CODES, TAXONOMY
 from skin.models.network import Features
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient, Sex, Site
 from skin.predict import RISK_RULE, SHIPPED, Prediction, Record
-from skin.report import Predictions, Thresholds, save_predictions
 from skin.run import Run
 from skin.ui import answer, asking, endpoints, examples, folders, predict_tab
 from skin.ui.examples import Examples

@@ -6,11 +6,13 @@ from html.parser import HTMLParser
 import numpy as np
 import plotly.graph_objects as go
 
-from skin.evidence import warnings
+from skin.evaluation.evidence import warnings
+from skin.evaluation.metrics import METRICS
+from skin.evaluation.operating_point import choose_thresholds
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import evaluate
+from skin.evaluation.summary import best, challenging
 from skin.lesion import CODES
-from skin.metrics import METRICS
-from skin.report import Predictions, choose_thresholds, evaluate
-from skin.summary import best, challenging
 from skin.ui import report_html
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from skin.errors import UserError
-from skin.report import Predictions, evaluate
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import evaluate
 from skin.run import Run
 from skin.ui.subject import Key, Subject, load_subject, reported_runs
 from skin.workspace import Workspace
@@ -52,7 +53,7 @@ def test_only_runs_with_a_report_are_offered(workspace: Workspace, add_run: Any)
 def test_a_run_that_is_gone_or_damaged_is_refused(workspace: Workspace, add_run: Any) -> None:
     run = add_run("mine")
     key = Key.of_run(workspace, "mine", "test")
-    with pytest.raises(UserError, match="no report of its train part"):
+    with pytest.raises(UserError, match="tells nothing of a part 'train'"):
         load_subject(workspace, Key.of_run(workspace, "mine", "train"))
     run.predictions_path.write_bytes(b"")
     with pytest.raises(UserError, match="holds no predictions"):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from skin.compare import chance, compare, holm, mcnemar
 from skin.errors import UserError
+from skin.evaluation.compare import chance, compare, holm, mcnemar
+from skin.evaluation.metrics import METRICS
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.report import evaluate
+from skin.evaluation.subgroups import MIN_LESIONS
 from skin.lesion import CODES
-from skin.metrics import METRICS
-from skin.report import MIN_LESIONS, Predictions, evaluate
 from skin.workspace import PROJECT
 
 

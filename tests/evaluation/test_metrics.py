@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from skin import metrics
+from skin.evaluation import metrics
+from skin.evaluation.metrics import METRICS, Estimate, bootstrap
 from skin.lesion import CODES, MALIGNANT
-from skin.metrics import METRICS, Estimate, bootstrap
 
 Arrays = tuple[NDArray[np.int64], NDArray[np.float64]]
 

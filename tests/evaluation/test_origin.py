@@ -8,8 +8,8 @@ import pytest
 
 import skin
 from skin.data.datasets import Dataset
-from skin.origin import FACTS, UNKNOWN, Origin
-from skin.report import Evaluation, load_report
+from skin.evaluation.origin import FACTS, UNKNOWN, Origin
+from skin.evaluation.report import Evaluation, load_report
 from skin.run import Run, list_runs
 from skin.workspace import PROJECT, Workspace
 

@@ -13,8 +13,9 @@ import skin
 from skin import run as runs
 from skin.data.datasets import Dataset
 from skin.errors import UserError
-from skin.rebuild import rebuild
-from skin.report import load_predictions, load_report, save_predictions
+from skin.evaluation.predictions import load_predictions, save_predictions
+from skin.evaluation.rebuild import rebuild
+from skin.evaluation.report import load_report
 from skin.run import Run, State
 from skin.workspace import PROJECT
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from skin.evaluation.metrics import METRICS
+from skin.evaluation.operating_point import MALIGNANT_MISSES, SET_MISSES, Thresholds
+from skin.evaluation.report import Report
+from skin.evaluation.subgroups import MIN_LESIONS
 from skin.lesion import CODES, TAXONOMY, Malignancy
-from skin.metrics import METRICS
-from skin.report import MALIGNANT_MISSES, MIN_LESIONS, SET_MISSES, Report, Thresholds
 
 MIN_MALIGNANT = MALIGNANT_MISSES - 1
 """Malignant lesions of the validation part that a threshold needs."""

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from skin.config import TrainConfig
 from skin.errors import UserError
-from skin.evidence import warnings
-from skin.metrics import METRICS
-from skin.report import Report, evaluation_command
+from skin.evaluation.evidence import warnings
+from skin.evaluation.metrics import METRICS
+from skin.evaluation.report import Report, evaluation_command
+from skin.evaluation.summary import best, challenging
 from skin.run import Run
-from skin.summary import best, challenging
 
 FACTS = {
     "run": "Run",

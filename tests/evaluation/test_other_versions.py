@@ -13,15 +13,15 @@ import pytest
 from typer.testing import CliRunner
 
 from skin.__main__ import app
-from skin.metrics import METRICS, Metric
-from skin.report import load_report
+from skin.evaluation.metrics import METRICS, Metric
+from skin.evaluation.report import load_report
 from skin.run import Run
 from skin.ui import comparison_file, comparison_tab, monitor, performance_tab, report_file
 from skin.ui.compared import load_compared
 from skin.ui.subject import Key, load_subject
 from skin.workspace import PROJECT, Workspace
 
-OLDEST = Path(__file__).parent / "fixtures" / "report-0.1.0.json"
+OLDEST = Path(__file__).with_name("report-0.1.0.json")
 """The report of `ham10000-image` at its first commit."""
 
 MINE, OTHER = "mine", "other"

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from skin import metrics
 from skin.errors import UserError
+from skin.evaluation import metrics
+from skin.evaluation.headline import headline_values, resampled
+from skin.evaluation.metrics import METRICS, PRIMARY, Estimate, Floats
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.subgroups import MIN_LESIONS
 from skin.lesion import CODES, diagnosis
-from skin.metrics import METRICS, PRIMARY, Estimate, Floats
 from skin.records import to_plain
-from skin.report import MIN_LESIONS, Predictions, headline_values, resampled
 
 ALPHA = 0.05
 """A corrected p-value below it counts as beyond chance."""

@@ -8,17 +8,9 @@ import numpy as np
 from skin.data.datasets import Dataset
 from skin.data.groups import Groups, group
 from skin.errors import UserError
+from skin.evaluation.predictions import Parts, Predictions, load_predictions
+from skin.evaluation.report import Evaluation, Report, evaluate_parts, load_report, save_report
 from skin.lesion import CODES
-from skin.report import (
-    Evaluation,
-    Parts,
-    Predictions,
-    Report,
-    evaluate_parts,
-    load_predictions,
-    load_report,
-    save_report,
-)
 from skin.run import Run, is_shipped
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from skin.evaluation.report import ClassReport, Report
 from skin.lesion import CODES, TAXONOMY, Diagnosis
-from skin.report import ClassReport, Report
 
 NOT_COMPUTED = "not computed"
 """Stands for a metric that a report lacks, because another version made it."""

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skin.errors import UserError
+from skin.evaluation.predictions import Predictions
 from skin.lesion import CODES, TAXONOMY
-from skin.report import Predictions
 from skin.table import read_table, write_table
 
 IDS = ("image_id", "image", "isic_id", "id")

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skin import prediction_table
 from skin.config import TrainConfig
 from skin.errors import UserError
+from skin.evaluation import prediction_table
+from skin.evaluation.predictions import Predictions
 from skin.lesion import CODES
-from skin.report import Predictions
 
 
 def test_a_table_is_read_as_it_was_written() -> None:

@@ -1,0 +1,209 @@
+"""The evaluation of one part of a data set, and the file that a run keeps it in."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from skin import __version__
+from skin.data.datasets import Dataset
+from skin.data.groups import Groups
+from skin.errors import UserError
+from skin.evaluation import metrics
+from skin.evaluation.headline import headline, resampled
+from skin.evaluation.metrics import METRICS, Estimate, Floats
+from skin.evaluation.operating_point import OperatingPoint, Thresholds, choose_thresholds, operating_point
+from skin.evaluation.predictions import RESTORE, Parts, Predictions, load_predictions
+from skin.evaluation.subgroups import SUBGROUP_METRICS, Subgroup, subgroups
+from skin.files import read_json, write_atomically
+from skin.lesion import CODES
+from skin.records import checked, from_plain, to_plain
+from skin.run import Run, is_shipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassReport:
+    """Measures of one diagnosis, with 95% intervals from resampling lesions; NaN where undefined, or not computed.
+
+    `support` counts its images and `lesions` its lesions, 0 in a report made before these were counted.
+    """
+
+    precision: float = np.nan
+    recall: float = np.nan
+    f1: float = np.nan
+    support: int
+    auc: float = np.nan
+    recall_low: float = np.nan
+    recall_high: float = np.nan
+    f1_low: float = np.nan
+    f1_high: float = np.nan
+    lesions: int = 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was evaluated, by which version of this package, and when (ISO 8601, UTC); None where that is unknown."""
+
+    dataset: str | None = None
+    dataset_fingerprint: str | None = None
+    version: str | None = None
+    date: str | None = None
+
+    @classmethod
+    def now(cls, dataset: Dataset | None = None) -> Self:
+        """An evaluation that takes place now, on a data set where one is known."""
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        title, fingerprint = (dataset.title, dataset.fingerprint) if dataset else (None, None)
+        return cls(title, fingerprint, __version__, date)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
+
+    `confusion` has shape (7, 7): rows are the truth, columns the prediction. `subgroups` holds each group's by the name
+    of the grouping and of the group. A report that another version made may lack some of METRICS in `headline` and of
+    SUBGROUP_METRICS in the groups.
+    """
+
+    n: int
+    n_lesions: int
+    headline: dict[str, Estimate]
+    per_class: dict[str, ClassReport]
+    confusion: tuple[tuple[int, ...], ...]
+    operating_point: OperatingPoint | None = None
+    subgroups: dict[str, dict[str, Subgroup]] = dataclasses.field(default_factory=dict)
+    evaluation: Evaluation = Evaluation()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined."""
+        values = to_plain(self)
+        return {"n": values.pop("n"), "n_lesions": values.pop("n_lesions"), **values.pop("headline"), **values}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The report that `to_dict` wrote, by this version or another: what only one of them knows is left out.
+
+        Raises KeyError, TypeError or AttributeError when something else is missing or has another shape.
+        """
+        subgroups = {
+            grouping: {
+                name: {**group, "headline": _known(group["headline"], SUBGROUP_METRICS)}
+                for name, group in groups.items()
+            }
+            for grouping, groups in values.get("subgroups", {}).items()
+        }
+        known = {
+            "headline": _known(values, METRICS),
+            "per_class": {code: values["per_class"][code] for code in CODES},
+            "subgroups": subgroups,
+        }
+        report: Self = from_plain(cls, {**values, **known})
+        return report
+
+    @property
+    def not_computed(self) -> tuple[str, ...]:
+        """The METRICS that it lacks, because another version made it."""
+        return tuple(name for name in METRICS if name not in self.headline)
+
+    @property
+    def not_computed_of_groups(self) -> tuple[str, ...]:
+        """The SUBGROUP_METRICS that a group lacks, likewise."""
+        groups = [group for groups in self.subgroups.values() for group in groups.values()]
+        return tuple(name for name in SUBGROUP_METRICS if any(name not in group.headline for group in groups))
+
+
+def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
+
+
+def evaluate(predictions: Predictions, thresholds: Thresholds | None = None, groups: Groups | None = None) -> Report:
+    """Judge the predictions; with thresholds from the validation part the operating point, with groups each of these.
+
+    Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined.
+    """
+    (confusion,) = metrics.confusions(predictions.truth, predictions.predicted, np.ones((1, len(predictions.truth))))
+    return Report(
+        n=len(predictions.image_ids),
+        n_lesions=len(set(predictions.lesion_ids)),
+        headline=headline(predictions, METRICS),
+        per_class=_per_class(predictions, confusion),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        operating_point=None if thresholds is None else operating_point(thresholds, predictions),
+        subgroups={name: subgroups(predictions, members) for name, members in (groups or {}).items()},
+    )
+
+
+def evaluate_parts(parts: Mapping[str, Predictions], groups: Groups | None = None) -> dict[str, Report]:
+    """The report of each part, thresholds being chosen on the part "validation" where there is one."""
+    thresholds = choose_thresholds(parts["validation"]) if "validation" in parts else None
+    return {part: evaluate(predictions, thresholds, groups) for part, predictions in parts.items()}
+
+
+def _per_class(predictions: Predictions, confusion: Floats) -> dict[str, ClassReport]:
+    lesions = np.array(predictions.lesion_ids)
+    recalls = [Estimate.of(values) for values in resampled(predictions, metrics.class_recalls).T]
+    f1_scores = [Estimate.of(values) for values in resampled(predictions, metrics.class_f1_scores).T]
+    aucs = metrics.class_aucs(predictions.truth, predictions.probabilities, np.ones((1, len(predictions.truth))))[0]
+    return {
+        code: ClassReport(
+            precision=float(metrics.precisions(confusion)[k]),
+            recall=recalls[k].value,
+            f1=f1_scores[k].value,
+            support=int(confusion[k].sum()),
+            auc=np.nan if predictions.are_labels else float(aucs[k]),
+            recall_low=recalls[k].low,
+            recall_high=recalls[k].high,
+            f1_low=f1_scores[k].low,
+            f1_high=f1_scores[k].high,
+            lesions=len(np.unique(lesions[predictions.truth == k])),
+        )
+        for k, code in enumerate(CODES)
+    }
+
+
+def save_report(path: Path, parts: Mapping[str, Report]) -> None:
+    """Write the reports of named parts ("validation", "test") as JSON, atomically."""
+    content = {part: report.to_dict() for part, report in parts.items()}
+    write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode())
+
+
+def load_report(path: Path) -> Parts[Report]:
+    """What `save_report` wrote. Raises UserError, with the command that makes it anew, where it is missing or damaged."""
+    cure = partial(_cure, Run(path.parent))
+    try:
+        return Parts(path, {part: _checked(Report.from_dict(values)) for part, values in read_json(path).items()}, cure)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} holds no report ({error}): {cure()}.") from error
+
+
+def _cure(run: Run) -> str:
+    """What helps against a report that is lost: the predictions, where they are whole."""
+    try:
+        load_predictions(run.predictions_path)
+    except UserError:
+        return RESTORE
+    return "restore the file" if is_shipped(run) else f"make it anew with `{evaluation_command(run)}`"
+
+
+def evaluation_command(run: Run, of_groups: bool = False) -> str:
+    """The command that computes a run's figures, also those of groups of images, and saves them where it may."""
+    options = ["--save"] * (not is_shipped(run)) + ["--dataset DATASET"] * (of_groups or is_shipped(run))
+    return f"python -m skin evaluate {shlex.quote(run.name)} {' '.join(options)}"
+
+
+def _checked(report: Report) -> Report:
+    if {len(report.confusion), *map(len, report.confusion)} != {len(CODES)}:
+        raise ValueError(f"the confusion matrix is not {len(CODES)} by {len(CODES)}")
+    if report.operating_point and report.operating_point.thresholds.diagnoses.keys() != set(CODES):
+        raise ValueError("thresholds are missing")
+    if not any(row.support for row in report.per_class.values()):
+        raise ValueError("no diagnosis has an image")
+    return checked(report)

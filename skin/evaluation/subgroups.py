@@ -1,0 +1,51 @@
+"""The metrics of groups of images: by age, sex, site and the like."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skin.evaluation import metrics
+from skin.evaluation.headline import headline
+from skin.evaluation.metrics import Estimate
+from skin.evaluation.predictions import Predictions
+from skin.lesion import CODES
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """How well the images of one group are recognised, with intervals from resampling its lesions; NaN for too few."""
+
+    n: int
+    n_lesions: int
+    headline: dict[str, Estimate]
+
+
+SUBGROUP_METRICS: dict[str, Callable[[NDArray[np.int64]], Iterable[NDArray[np.bool_]]]] = {
+    "accuracy": lambda truth: (truth >= 0,),
+    "melanoma_sensitivity": lambda truth: (truth == CODES.index("mel"),),
+    "malignant_auc": lambda truth: (metrics.is_malignant(truth), ~metrics.is_malignant(truth)),
+}
+"""What a group of images is judged by, and from the truth which images, each kind for itself, that rests on."""
+
+MIN_LESIONS = 20
+"""Groups with fewer lesions get no figure: one or two more or less would change it, and no resample shows that."""
+
+
+def subgroups(predictions: Predictions, group_of: Mapping[str, str]) -> dict[str, Subgroup]:
+    """Each group of the images, in the alphabet's order but for "unknown", which comes last."""
+    names = np.array([group_of[image_id] for image_id in predictions.image_ids])
+    ordered = sorted(set(names.tolist()), key=lambda name: (name == "unknown", name))
+    return {name: _subgroup(predictions.only(names == name)) for name in ordered}
+
+
+def _subgroup(predictions: Predictions) -> Subgroup:
+    lesions = np.array(predictions.lesion_ids)
+    enough = [
+        name
+        for name, kinds in SUBGROUP_METRICS.items()
+        if all(len(np.unique(lesions[kind])) >= MIN_LESIONS for kind in kinds(predictions.truth))
+    ]
+    undefined = dict.fromkeys(SUBGROUP_METRICS, Estimate(np.nan, np.nan, np.nan))
+    return Subgroup(len(lesions), len(np.unique(lesions)), undefined | headline(predictions, enough))
