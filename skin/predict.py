@@ -17,7 +17,7 @@ from skin.errors import UserError
 from skin.evaluation.operating_point import MALIGNANT_MISSES, CalledLow, Thresholds, choose_thresholds
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.evaluation.report import load_report
-from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, Malignancy, Risk, diagnosis
+from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, LesionImage, Malignancy, Risk, diagnosis
 from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient, encode
@@ -213,18 +213,23 @@ class Predictor:
         pixels = open_pixels(dataset, self.network.image_size, workspace, progress)
         patients = encode([image.patient for image in dataset.images])
         views = row_probabilities(self.network, pixels, patients, rows, self._views, progress)
-        images = [dataset.images[row] for row in rows]
-        return Predictions(
-            image_ids=tuple(image.image_id for image in images),
-            lesion_ids=tuple(image.lesion_id for image in images),
-            truth=np.array([CODES.index(image.diagnosis) for image in images], np.int64),
-            probabilities=views.mean(axis=0),
-        )
+        return predictions_of([dataset.images[row] for row in rows], views.mean(axis=0))
 
     def judge(self, probabilities: NDArray[np.float32]) -> Prediction:
         """The prediction that these probabilities of shape (7,) amount to under this model's thresholds."""
         by_code = {code: float(value) for code, value in zip(CODES, probabilities, strict=True)}
         return Prediction(by_code, self._thresholds)
+
+
+def predictions_of(images: Sequence[LesionImage], probabilities: NDArray[np.float32]) -> Predictions:
+    """The probabilities of these images, of shape (n_images, 7), beside what is true of them: a training's evaluation and
+    `evaluate` both come this way."""
+    return Predictions(
+        image_ids=tuple(image.image_id for image in images),
+        lesion_ids=tuple(image.lesion_id for image in images),
+        truth=np.array([CODES.index(image.diagnosis) for image in images], np.int64),
+        probabilities=probabilities,
+    )
 
 
 SHIPPED = {"image": "ham10000-image", "multimodal": "ham10000-multimodal"}

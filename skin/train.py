@@ -39,7 +39,7 @@ from skin.data.batches import Batches, Examples
 from skin.data.groups import group
 from skin.data.material import Material, load_material
 from skin.errors import UserError
-from skin.evaluation.predictions import Predictions, save_predictions
+from skin.evaluation.predictions import save_predictions
 from skin.evaluation.report import Evaluation, evaluate_parts, save_report
 from skin.files import refusals_said, unwritten, write_atomically
 from skin.lesion import CODES
@@ -51,6 +51,7 @@ from skin.models.monitor import Monitor
 from skin.models.network import KerasNetwork, Network, row_probabilities
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.models.onnx import OnnxNetwork, load_model
+from skin.predict import predictions_of
 from skin.progress import Progress, silent
 from skin.run import Epoch, Run, State
 from skin.workspace import Workspace
@@ -387,12 +388,7 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
     if run.onnx_path.exists():
         export.set_temperature(run.onnx_path, temperature)
     predictions = {
-        part: Predictions(
-            image_ids=material.split.parts[part],
-            lesion_ids=tuple(material.dataset.images[row].lesion_id for row in rows[part]),
-            truth=material.truth[rows[part]],
-            probabilities=tempered(views[part], temperature),
-        )
+        part: predictions_of([material.dataset.images[row] for row in rows[part]], tempered(views[part], temperature))
         for part in rows
     }
     save_predictions(run.predictions_path, predictions)
