@@ -32,6 +32,7 @@ from skin.evaluation.report import Evaluation, Report, evaluation_command, load_
 from skin.evaluation.report import evaluate as evaluate_predictions
 from skin.evaluation.subgroups import SUBGROUP_METRICS
 from skin.evaluation.summary import NOT_COMPUTED, best, challenging
+from skin.experiments.experiment import models_of, plan
 from skin.files import write_atomically
 from skin.lesion import CODES
 from skin.models.backbones import find_backbone
@@ -187,15 +188,14 @@ def train(
     fields = _settings(settings or [])
     given = {"dataset": dataset, "backbone": backbone, "weights": weights}
     fields |= {key: value for key, value in given.items() if value is not None}
-    models = ("image", "multimodal") if model == "both" else (model,)
-    configs = [TrainConfig.from_preset(preset, **fields, model=kind) for kind in models]
-    find_backbone(configs[0].backbone)
-    loaded = datasets.load(configs[0].dataset, workspace, console)  # before anything is made: it may not be there
-    endings = [f"-{config.model}" if len(models) > 1 else "" for config in configs]
-    base = name or runs.free_name(workspace, f"{Path(loaded.name).name}-{preset}", endings)
-    located = [dataclasses.replace(config, dataset=loaded.name) for config in configs]
-    named = {f"{base}{ending}": config for ending, config in zip(endings, located, strict=True)}
-    created = jobs.create(workspace, named)
+    models = models_of(str(fields.pop("model", model)))
+    recipe = TrainConfig.from_preset(preset, **fields, model=models[0])
+    find_backbone(recipe.backbone)
+    loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
+    recipe = dataclasses.replace(recipe, dataset=loaded.name)
+    created = jobs.create(
+        workspace, plan(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}")
+    )
     for run in created:
         jobs.claim(run)
     for run in created:

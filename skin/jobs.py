@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ import psutil
 
 from skin.config import TrainConfig
 from skin.errors import UserError
+from skin.experiments.experiment import Experiment
 from skin.files import unwritten
 from skin.models import pace
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
@@ -29,26 +30,26 @@ POLL_SECONDS = 1.0
 STOP_SECONDS = 5.0
 
 
-def start(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]:
-    """Make a run for each name and start its process; they train one after the other, in this order.
+def start(workspace: Workspace, experiment: Experiment) -> list[Run]:
+    """Make the experiment's runs and start a process for each; they train one after the other, in this order.
 
     Raises UsageError, and starts none, when a name is no folder name or is taken.
     """
-    runs = create(workspace, configs)
+    runs = create(workspace, experiment)
     for run in runs:
         with run.locked():
             _launch(workspace, run)
     return runs
 
 
-def create(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]:
-    """Make a run for each name, or none.
+def create(workspace: Workspace, experiment: Experiment) -> list[Run]:
+    """Make the experiment's runs, or none.
 
     Raises UsageError when a name is no folder name or is taken.
     """
     runs: list[Run] = []
     try:
-        for name, config in configs.items():
+        for name, config in experiment.configs.items():
             runs.append(Run.create(workspace, name, config))
     except UserError:
         for run in runs:

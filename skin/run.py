@@ -141,9 +141,8 @@ class Run:
 
         Raises UsageError when the name is no folder name or is taken, UserError when the disk is full or refuses.
         """
-        run = cls(workspace.runs / checked_name(name))
-        if find(workspace, name) is not None:
-            raise UsageError(f"A run named {name!r} exists already: choose another name, or delete it first.")
+        check_free(workspace, name)
+        run = cls(workspace.runs / name)
         new = cls(partial_path(run.folder))
         now = time.time()
         try:
@@ -335,6 +334,12 @@ def checked_name(name: str) -> str:
             f"{name!r} cannot name a run: use up to 80 letters, digits, '.', '_' and '-', no other first than a letter or digit."
         )
     return name
+
+
+def check_free(workspace: Workspace, name: str) -> None:
+    """Raise UsageError where `name` cannot name a run, or names one already."""
+    if find(workspace, checked_name(name)) is not None:
+        raise UsageError(f"A run named {name!r} exists already: choose another name, or delete it first.")
 
 
 def free_name(workspace: Workspace, base: str, endings: Sequence[str] = ("",)) -> str:

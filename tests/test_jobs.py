@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from skin import jobs
-from skin.config import TrainConfig
+from skin.config import MODELS, TrainConfig
 from skin.data.datasets import Dataset
 from skin.errors import UserError
+from skin.experiments.experiment import Experiment
 from skin.run import Epoch, Run, State
 from skin.workspace import PROJECT, Workspace
 
@@ -40,7 +41,7 @@ def epoch(stage: int, number: int, images_per_second: float) -> Epoch:
 def test_a_started_run_waits_in_its_own_process_and_can_be_stopped(workspace: Workspace) -> None:
     occupied(workspace)
 
-    (run,) = jobs.start(workspace, {"second": CONFIG})
+    (run,) = jobs.start(workspace, Experiment("second", CONFIG, ("image",)))
 
     status = run.status()
     assert status.is_alive
@@ -53,7 +54,7 @@ def test_a_started_run_waits_in_its_own_process_and_can_be_stopped(workspace: Wo
 
 def test_a_resumed_run_queues_behind_those_that_wait_already(workspace: Workspace) -> None:
     first = occupied(workspace)
-    second, third = jobs.start(workspace, {"second": CONFIG, "third": CONFIG})
+    second, third = jobs.start(workspace, Experiment("both", CONFIG, MODELS))
     assert jobs.runs_ahead(third, workspace) == [first, second]
 
     jobs.stop(second)
@@ -144,12 +145,12 @@ def test_of_two_processes_that_claim_a_run_at_once_one_gets_it(workspace: Worksp
 
 
 def test_none_is_started_when_one_name_is_taken(workspace: Workspace) -> None:
-    Run.create(workspace, "taken", CONFIG)
+    Run.create(workspace, "pair-multimodal", CONFIG)
 
     with pytest.raises(UserError, match="exists already"):
-        jobs.start(workspace, {"new": CONFIG, "taken": CONFIG})
+        jobs.start(workspace, Experiment("pair", CONFIG, MODELS))
 
-    assert not (workspace.runs / "new").exists()
+    assert not (workspace.runs / "pair-image").exists()
 
 
 @pytest.mark.parametrize("state", [State.FINISHED, State.STOPPED, State.FAILED])
@@ -174,7 +175,7 @@ def test_a_killed_training_resumes_without_a_gap(workspace: Workspace, demo: Dat
     config = TrainConfig.from_preset(
         "demo", dataset=folder, image_size=32, stage1_epochs=1000, stage1_patience=0, stage2_epochs=0
     )
-    (run,) = jobs.start(workspace, {"killed": config})
+    (run,) = jobs.start(workspace, Experiment("killed", config, ("image",)))
     wait_until(lambda: len(run.history()) >= 3)
     pid = run.status().pid
     assert pid is not None

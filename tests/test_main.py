@@ -247,6 +247,7 @@ def test_runs_lists_what_there_is(shared_workspace: Workspace, trained_run: Run)
     [
         (["data", "/no/such/folder"], 1, "no such folder|not a folder|no folder|neither"),
         (["train", "--set", "colour_of_hat=red"], 2, "Unknown setting 'colour_of_hat'"),
+        (["train", "--set", "model=text", "--dataset", "demo"], 2, "model must be one of"),
         (["train", "--set", "seed"], 2, "FIELD=VALUE"),
         (["train", "--set", "image_size=3"], 2, "image_size must be at least 32"),
         (["train", "--preset", "magic"], 2, "Unknown preset 'magic'"),

@@ -1,20 +1,17 @@
 """A form for TrainConfig: one widget per field, from what the fields say of themselves."""
 
-import itertools
 import math
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from skin.config import MODELS, PRESETS, FieldInfo, TrainConfig, differences, field_infos
-from skin.errors import UsageError
-from skin.run import checked_name
-
-BOTH = "both"
-"""The form's own choice of `model`: a run of each, alike in everything else."""
+from skin.config import PRESETS, FieldInfo, TrainConfig, differences, field_infos
+from skin.experiments import experiment
+from skin.experiments.experiment import BOTH, Experiment, models_of
+from skin.workspace import Workspace
 
 Widget = gr.Checkbox | gr.Dropdown | gr.Number | gr.Textbox
 
@@ -89,47 +86,31 @@ def problems(values: Mapping[str, Any]) -> dict[str, str]:
 
 def config_of(values: Mapping[str, Any]) -> TrainConfig:
     """The configuration of the form, or of its first model where it asks for both. Raises UsageError."""
-    model = MODELS[0] if values["model"] == BOTH else values["model"]
-    return TrainConfig.parse({**values, "model": model})
+    return TrainConfig.parse({**values, "model": models_of(str(values["model"]))[0]})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a filled form asks for: the configurations by the names of their runs, and the command that does the same."""
+    """What a filled form asks for, and the command that does the same."""
 
-    configs: dict[str, TrainConfig]
+    experiment: Experiment
     command: str
 
 
-def plan(preset: str, name: str, values: Mapping[str, Any], taken: Collection[str]) -> Plan:
+def plan(workspace: Workspace, preset: str, name: str, values: Mapping[str, Any]) -> Plan:
     """What the form asks for; without a name, the preset and a number make one that is not taken.
 
     Raises UsageError when a value is impossible, or the name is no folder name or is taken.
     """
-    models = MODELS if values["model"] == BOTH else (str(values["model"]),)
-    configs = {model: TrainConfig.parse({**values, "model": model}) for model in models}
-    base = name or _free_base(preset, models, taken)
-    names = _run_names(base, models)
-    for run_name in names:
-        if checked_name(run_name) in taken:
-            raise UsageError(f"A run named {run_name!r} exists already: choose another name.")
-    command = _command(preset, configs[models[0]], str(values["model"]), base)
-    return Plan(dict(zip(names, configs.values(), strict=True)), command)
+    recipe, choice = config_of(values), str(values["model"])
+    otherwise = preset if choice == BOTH else f"{preset}-{choice}"
+    planned = experiment.plan(workspace, recipe, models_of(choice), name, otherwise)
+    return Plan(planned, _command(preset, recipe, choice, planned.name))
 
 
-def _run_names(base: str, models: Sequence[str]) -> list[str]:
-    return [base] if len(models) == 1 else [f"{base}-{model}" for model in models]
-
-
-def _free_base(preset: str, models: Sequence[str], taken: Collection[str]) -> str:
-    base = f"{preset}-{models[0]}" if len(models) == 1 else preset
-    numbered = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
-    return next(name for name in numbered if not set(_run_names(name, models)) & set(taken))
-
-
-def _command(preset: str, config: TrainConfig, model: str, name: str) -> str:
-    words = ["--dataset", config.dataset, "--preset", preset, "--model", model, "--name", name]
-    for field, value in _changes(preset, config).items():
+def _command(preset: str, recipe: TrainConfig, model: str, name: str) -> str:
+    words = ["--dataset", recipe.dataset, "--preset", preset, "--model", model, "--name", name]
+    for field, value in _changes(preset, recipe).items():
         if field not in ("dataset", "model"):
             words += ["--set", f"{field}={value}"]
     return shlex.join(["python", "-m", "skin", "train", *words])

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from skin import device, jobs
-from skin import run as runs
 from skin.config import MODELS, PRESETS, TrainConfig, field_infos
 from skin.errors import UsageError, UserError
+from skin.experiments.experiment import BOTH
 from skin.models.backbones import BACKBONES
 from skin.ui import form, monitor, sources
 from skin.ui.monitor import FOLLOW
@@ -64,7 +64,7 @@ class FormParts:
 def lay_out() -> FormParts:
     """The form with the first preset in it."""
     choices = {
-        "model": (*MODELS, form.BOTH),
+        "model": (*MODELS, BOTH),
         "dataset": sources.NAMED_DATASETS,
         "backbone": tuple(BACKBONES),
     }
@@ -127,11 +127,11 @@ def _plan(workspace: Workspace, preset: str, name: str, settings: dict[str, Any]
     if wrong:
         labels = " and ".join(FIELDS[field].label for field in wrong)
         raise UsageError(f"Not yet: see what stands beside {labels}.")
-    return form.plan(preset, (name or "").strip(), settings, {run.name for run in runs.list_runs(workspace)})
+    return form.plan(workspace, preset, (name or "").strip(), settings)
 
 
 def _verdict(workspace: Workspace, plan: form.Plan) -> str:
-    configs = plan.configs.values()
+    configs = plan.experiment.configs.values()
     seconds = sum(
         jobs.estimate_seconds(config, round(TRAIN_SHARE * sources.n_images(config)), workspace) for config in configs
     )
@@ -154,6 +154,6 @@ def fill(preset: str) -> list[Any]:
 def start(workspace: Workspace, preset: str, name: str, *values: Any) -> tuple[str, str]:
     """Start what the form asks for; empties the name and watches whichever trains."""
     settings = dict(zip(FIELDS, values, strict=True))
-    started = jobs.start(workspace, _plan(workspace, preset, name, settings, problems(settings)).configs)
+    started = jobs.start(workspace, _plan(workspace, preset, name, settings, problems(settings)).experiment)
     gr.Info(f"Started {' and '.join(run.name for run in started)}.")
     return "", FOLLOW

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from skin.__main__ import app
 from skin.config import PRESETS, TrainConfig, field_infos
 from skin.errors import UsageError
+from skin.run import Run
 from skin.ui import form
+from skin.workspace import Workspace
 
 
 def values_of(config: TrainConfig, **changes: Any) -> dict[str, Any]:
@@ -46,29 +48,28 @@ def test_every_field_has_a_widget_with_its_label_and_help() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_command_gives_what_the_form_shows(preset: str) -> None:
+def test_the_command_gives_what_the_form_shows(workspace: Workspace, preset: str) -> None:
     shown = values_of(TrainConfig.from_preset(preset), model="multimodal", stage2_learning_rate=3e-7, flips=False)
 
-    plan = form.plan(preset, "mine", shown, set())
+    plan = form.plan(workspace, preset, "mine", shown)
 
     name, model, config = parsed(plan.command)
     assert (name, model) == ("mine", "multimodal")
-    assert plan.configs == {"mine": dataclasses.replace(config, model="multimodal")}
+    assert plan.experiment.configs == {"mine": dataclasses.replace(config, model="multimodal")}
 
 
-def test_the_command_survives_a_path_with_blanks(tmp_path: Path) -> None:
+def test_the_command_survives_a_path_with_blanks(workspace: Workspace, tmp_path: Path) -> None:
     shown = values_of(TrainConfig(), dataset=str(tmp_path / "my images"))
 
-    plan = form.plan("standard", "", shown, set())
+    plan = form.plan(workspace, "standard", "", shown)
 
     assert parsed(plan.command)[2].dataset == str(tmp_path / "my images")
 
 
-def test_both_models_share_everything_but_the_model() -> None:
-    plan = form.plan("demo", "pair", values_of(TrainConfig.from_preset("demo"), model="both"), set())
+def test_both_models_are_one_command(workspace: Workspace) -> None:
+    plan = form.plan(workspace, "demo", "pair", values_of(TrainConfig.from_preset("demo"), model="both"))
 
-    image, multimodal = plan.configs["pair-image"], plan.configs["pair-multimodal"]
-    assert dataclasses.replace(image, model="multimodal") == multimodal
+    assert list(plan.experiment.configs) == ["pair-image", "pair-multimodal"]
     assert parsed(plan.command)[:2] == ("pair", "both")
 
 
@@ -80,16 +81,20 @@ def test_both_models_share_everything_but_the_model() -> None:
         ("both", {"demo-multimodal"}, ["demo-2-image", "demo-2-multimodal"]),
     ],
 )
-def test_without_a_name_a_free_one_is_made(model: str, taken: set[str], names: list[str]) -> None:
-    plan = form.plan("demo", "", values_of(TrainConfig.from_preset("demo"), model=model), taken)
+def test_without_a_name_a_free_one_is_made(workspace: Workspace, model: str, taken: set[str], names: list[str]) -> None:
+    for name in taken:
+        Run.create(workspace, name, TrainConfig())
 
-    assert list(plan.configs) == names
+    plan = form.plan(workspace, "demo", "", values_of(TrainConfig.from_preset("demo"), model=model))
+
+    assert list(plan.experiment.configs) == names
 
 
 @pytest.mark.parametrize(("name", "problem"), [("old", "exists already"), ("../up", "cannot name a run")])
-def test_a_name_that_cannot_be_given_is_refused(name: str, problem: str) -> None:
+def test_a_name_that_cannot_be_given_is_refused(workspace: Workspace, name: str, problem: str) -> None:
+    Run.create(workspace, "old", TrainConfig())
     with pytest.raises(UsageError, match=problem):
-        form.plan("demo", name, values_of(TrainConfig()), {"old"})
+        form.plan(workspace, "demo", name, values_of(TrainConfig()))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -111,6 +116,6 @@ def test_loaded_settings_stand_on_the_nearest_preset() -> None:
     name=st.sampled_from([info.name for info in field_infos()]),
     value=st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.booleans(), st.lists(st.text())),
 )
-def test_whatever_a_field_holds_is_a_plan_or_a_usage_error(name: str, value: Any) -> None:
+def test_whatever_a_field_holds_is_a_plan_or_a_usage_error(shared_workspace: Workspace, name: str, value: Any) -> None:
     with contextlib.suppress(UsageError):
-        assert form.plan("demo", "", values_of(TrainConfig(), **{name: value}), set()).configs
+        assert form.plan(shared_workspace, "demo", "", values_of(TrainConfig(), **{name: value})).experiment.configs
