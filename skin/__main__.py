@@ -196,10 +196,9 @@ def train(
     created = jobs.create(
         workspace, plan(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}")
     )
-    for run in created:
-        jobs.claim(run)
-    for run in created:
-        _train(run, workspace)
+    with jobs.claimed(created):
+        for run in created:
+            _train(run, workspace)
     if len(created) == 2:
         _show_comparison(_compare(created[0], created[1]))
 
@@ -230,8 +229,8 @@ def resume(run: RunName, home: Home = None) -> None:
     found = runs.get(workspace, run)
     if found.status().state is State.FINISHED:
         raise UserError(f"Run {found.name!r} is finished: start a new one to train longer.")
-    jobs.claim(found)
-    _train(found, workspace)
+    with jobs.claimed([found]):
+        _train(found, workspace)
 
 
 @_command

@@ -1,44 +1,38 @@
-"""Training processes: started apart from whoever asked, waiting for their turn, found again by their run folders.
+"""The queue of trainings: runs that are handed to an engine, wait for their turn, and are found again by their folders.
 
-A process is known by its pid and start time in the run's status, its turn by when the run was queued. There is no other
-record, so that the app and the command line see the same runs, and a run outlives both.
+A job is known by its engine and handle in the run's status, its turn by when the run was queued. There is no other record,
+so that the app and the command line see the same runs, and a run outlives both.
 """
 
-import os
-import signal
 import statistics
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import numpy as np
-import psutil
 
 from skin.config import TrainConfig
+from skin.engines.engine import LOCAL, Job
+from skin.engines.heartbeat import beating
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
-from skin.files import unwritten
 from skin.models import pace
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
-from skin.workspace import PROJECT, Workspace
+from skin.workspace import Workspace
 
 POLL_SECONDS = 1.0
-STOP_SECONDS = 5.0
 
 
-def start(workspace: Workspace, experiment: Experiment) -> list[Run]:
-    """Make the experiment's runs and start a process for each; they train one after the other, in this order.
+def start(workspace: Workspace, experiment: Experiment, engine: str = LOCAL) -> list[Run]:
+    """Make the experiment's runs and hand them to the engine, in their order.
 
     Raises UsageError, and starts none, when a name is no folder name or is taken.
     """
     runs = create(workspace, experiment)
     for run in runs:
         with run.locked():
-            _launch(workspace, run)
+            _submit(workspace, run, engine)
     return runs
 
 
@@ -59,7 +53,7 @@ def create(workspace: Workspace, experiment: Experiment) -> list[Run]:
 
 
 def resume(workspace: Workspace, run: Run) -> None:
-    """Start a process that trains an interrupted, stopped or failed run to its end.
+    """Hand an interrupted, stopped or failed run to the engine that it had, to be trained to its end.
 
     Raises UserError when there is nothing to resume.
     """
@@ -69,69 +63,59 @@ def resume(workspace: Workspace, run: Run) -> None:
             raise UserError(f"{run.name} is finished: start a new run to train longer.")
         if status.is_running:
             raise UserError(f"{run.name} is {status.state} already.")
-        run.update_status(state=State.QUEUED, message="", queued=time.time(), pid=None, pid_started=None)
-        _launch(workspace, run)
+        _submit(workspace, run, status.engine)
 
 
-def _launch(workspace: Workspace, run: Run) -> None:
-    """Start the process of a run that is locked."""
+def _submit(workspace: Workspace, run: Run, engine: str) -> None:
+    """Hand a run that is locked to the engine."""
     command = [sys.executable, "-m", "skin", "resume", run.name, "--home", str(workspace.home)]
-    with _opened_log(run) as log:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        _record(run, process.pid)
-    finally:  # nobody else waits for the process: without this it would stay a zombie when it ends
-        threading.Thread(target=process.wait, daemon=True).start()
+    _record(run, Job.submit(engine, command, run.log_path))
 
 
-def _opened_log(run: Run) -> BinaryIO:
-    try:
-        return run.log_path.open("ab")
-    except OSError as error:
-        raise unwritten(run.log_path, error) from error
+@contextmanager
+def claimed(runs: Sequence[Run]) -> Iterator[None]:
+    """Claims the runs for this process, which inside gives signs of life for all of them. Raises UserError."""
+    for run in runs:
+        claim(run)
+    with beating([run.status_path for run in runs]):
+        yield
 
 
-def claim(run: Run, pid: int | None = None) -> None:
-    """Record in the run's status that process `pid`, or this one, trains it.
+def claim(run: Run, job: Job | None = None) -> None:
+    """Record in the run's status that the job, or else this process, trains it.
 
     A run that is queued keeps its place; any other queues behind those that wait.
 
-    Of two processes that claim a run at once, one gets it. Raises UserError when another living process has it.
+    Of two processes that claim a run at once, one gets it. Raises UserError when another living job has it.
     """
     with run.locked():
-        _record(run, pid or os.getpid())
+        _record(run, job or Job.here(run.status().job))
 
 
-def _record(run: Run, pid: int) -> None:
+def _record(run: Run, job: Job) -> None:
     """`claim` of a run that is locked."""
     status = run.status()
-    if status.is_running and status.pid != pid:
-        raise UserError(f"{run.name} is {status.state} already, in process {status.pid}.")
+    if status.job and status.is_running and status.job != job:
+        raise UserError(f"{run.name} is {status.state} already, in {status.job.where}.")
     queued = status.queued if status.state is State.QUEUED else time.time()
-    started = psutil.Process(pid).create_time()
-    run.update_status(state=State.QUEUED, message="", queued=queued, pid=pid, pid_started=started)
+    run.update_status(state=State.QUEUED, message="", queued=queued, job=job)
 
 
 def stop(run: Run) -> None:
-    """Ask the run's process to save its state and end; it may take until the end of a step.
+    """Ask the run's job to save its state and end; it may take until the end of a step.
 
-    Raises UserError when none runs.
+    Raises UserError when none runs, or its engine cannot be reached.
     """
     status = run.status()
-    if not status.is_running:
+    if not status.job or not status.is_running:
         raise UserError(f"{run.name} is {status.state}: there is nothing to stop.")
-    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-        process = psutil.Process(status.pid)
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_SECONDS)
+    status.job.stop()
     if run.status().state is State.INTERRUPTED:  # it had not begun, and so had nothing to save
         run.update_status(state=State.STOPPED, message="Stopped on request.")
 
 
 def wait_for_turn(run: Run, workspace: Workspace) -> None:
-    """Return when no other run trains and none that is still alive was queued before this one.
+    """Return when no run of this queue trains and none that is still alive was queued before this one.
 
     The run is then preparing, so that whoever is queued later waits for it.
     """
@@ -144,14 +128,21 @@ def wait_for_turn(run: Run, workspace: Workspace) -> None:
 
 
 def runs_ahead(run: Run, workspace: Workspace) -> list[Run]:
-    """The living runs that train, or were queued before this one, in their order."""
+    """The runs of the same queue that train, or were queued before this one, in their order."""
     own = run.status()
-    others = [(status, other) for other, status in living_runs(workspace) if other != run]
+    others = [(status, other) for other, status in waiting_with(own.job, workspace) if other != run]
     return [other for status, other in others if status.state is not State.QUEUED or status.queued < own.queued]
 
 
+def waiting_with(job: Job | None, workspace: Workspace) -> list[tuple[Run, Status]]:
+    """The living runs whose jobs train one after the other with this one, in the order of their turns."""
+    if job is None or job.queue is None:
+        return []
+    return [(run, status) for run, status in living_runs(workspace) if status.job and status.job.queue == job.queue]
+
+
 def living_runs(workspace: Workspace) -> list[tuple[Run, Status]]:
-    """The runs that have a living process, in the order of their turns."""
+    """The runs that have a living job, in the order of their turns."""
     living = []
     for run in list_runs(workspace):
         with suppress(UserError):  # a damaged folder stands in nobody's way

@@ -3,7 +3,7 @@
 | file | what it holds |
 |---|---|
 | `config.json` | the TrainConfig |
-| `status.json` | the Status, replaced atomically |
+| `status.json` | the Status, replaced atomically; touched every few seconds by whoever trains the run |
 | `history.jsonl` | an Epoch a line |
 | `train.log` | what the training process printed |
 | `split.csv` | image_id, part |
@@ -32,10 +32,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import psutil
 from filelock import FileLock
 
 from skin.config import TrainConfig
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
 from skin.files import leftovers, partial_path, read_json, unwritten, write_atomically
 from skin.records import LARGEST, checked
@@ -66,24 +67,23 @@ class State(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """Whether a living process is expected to stand behind the run."""
+        """Whether a living job is expected to stand behind the run."""
         return self in (State.QUEUED, State.PREPARING, State.TRAINING, State.EVALUATING)
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a run is doing, and which process does it.
+    """What a run is doing, and which job does it: None where it was never started.
 
-    Times are seconds since the epoch; `eta_seconds` is of the stage, `run_eta_seconds` and `share`, from 0 to 1, of the
-    whole run.
+    Times are seconds since the epoch, `heartbeat` that of the job's last sign of life. `eta_seconds` is of the stage,
+    `run_eta_seconds` and `share`, from 0 to 1, of the whole run.
     """
 
     state: State = State.QUEUED
     message: str = ""
     created: float = 0.0
     queued: float = 0.0
-    pid: int | None = None
-    pid_started: float | None = None
+    job: Job | None = None
     stage: int | None = None
     epoch: int = 0
     epochs: int = 0
@@ -98,19 +98,18 @@ class Status:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process that wrote this still runs; a recycled pid does not count."""
-        if self.pid is None:
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - (self.pid_started or 0)) < 2
-        except (psutil.Error, ValueError, OverflowError):  # the latter two where no process can have that number
-            return False
+        """Whether the job still runs, or waits to, as its engine says."""
+        return self.job is not None and self.job.is_alive(self.heartbeat)
 
     @property
     def is_running(self) -> bool:
-        """Whether a living process trains the run, or waits to."""
+        """Whether a living job trains the run, or waits to."""
         return self.state.is_active and self.is_alive
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that trained the run last, or will."""
+        return self.job.engine if self.job else LOCAL
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,7 @@ class Run:
         return TrainConfig.load(self.config_path)
 
     def status(self) -> Status:
-        """What the run does now; "interrupted" where its process died without a word.
+        """What the run does now; "interrupted" where its job died without a word.
 
         Where the file is missing or damaged, the rest of the folder tells. Raises UserError when that cannot, either.
         """
@@ -223,10 +222,19 @@ class Run:
             status = _status(read_json(self.status_path))
         except (ValueError, TypeError, KeyError):
             status = self._status_from_the_rest()
-        if status.state.is_active and status.pid is not None and not status.is_alive:
+        if status.state.is_active and status.job is not None:
+            status = self._with_last_sign(status)
+            if status.is_alive:
+                return status
             return dataclasses.replace(
                 status, state=State.INTERRUPTED, message="The training process ended unexpectedly."
             )
+        return status
+
+    def _with_last_sign(self, status: Status) -> Status:
+        """The status with the time of the last touch of its file, where that is later."""
+        with contextlib.suppress(OSError):
+            return dataclasses.replace(status, heartbeat=max(status.heartbeat, self.status_path.stat().st_mtime))
         return status
 
     def _status_from_the_rest(self) -> Status:
@@ -315,11 +323,21 @@ class Run:
 
 def _status(values: dict[str, Any]) -> Status:
     """The status that a file holds. Raises KeyError, TypeError or ValueError when it holds none."""
-    status = checked(Status(**{**values, "state": State(values["state"]), "created": values["created"]}))
+    read = {**_of_today(values), "state": State(values["state"]), "created": values["created"]}
+    status = checked(Status(**read))
     numbers = [value for value in vars(status).values() if isinstance(value, int | float)]
     if not all(0 <= number <= LARGEST for number in numbers):  # so that NaN is refused too
         raise ValueError("a number of the status is impossible")
     return status
+
+
+def _of_today(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a status; version 0.1 kept the process of a run, which was always a local one, in two of their own."""
+    fields = {**values}
+    pid, started, job = (fields.pop(name, None) for name in ("pid", "pid_started", "job"))
+    if job is not None:
+        return {**fields, "job": Job(**job)}
+    return fields if pid is None else {**fields, "job": Job(LOCAL, local.handle_of(pid, started or 0.0))}
 
 
 def best_epoch(history: Sequence[Epoch]) -> Epoch | None:

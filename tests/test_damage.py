@@ -23,6 +23,8 @@ from skin.checkpoint import Checkpoint
 from skin.config import TrainConfig
 from skin.data.datasets import Dataset
 from skin.data.splits import SPLITTERS
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.errors import UserError
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.evaluation.report import evaluate_parts, save_report
@@ -345,7 +347,7 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     for n_epochs in (1, 2):
         checkpoint.save(run, Checkpoint(epochs[:n_epochs], arrays, arrays, arrays))
     run.write_history(epochs)
-    run.update_status(state=State.TRAINING, pid=1, pid_started=1.0)
+    run.update_status(state=State.TRAINING, job=Job(LOCAL, local.handle_of(1, 1.0)))
     return workspace
 
 

@@ -1,16 +1,16 @@
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
+from waiting import wait_until
 
 from skin import jobs
 from skin.config import MODELS, TrainConfig
-from skin.data.datasets import Dataset
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
 from skin.run import Epoch, Run, State
@@ -19,11 +19,8 @@ from skin.workspace import PROJECT, Workspace
 CONFIG = TrainConfig.from_preset("demo")
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
+def only(name: str) -> Experiment:
+    return Experiment(name, CONFIG, ("image",))
 
 
 def occupied(workspace: Workspace, name: str = "first") -> Run:
@@ -41,11 +38,11 @@ def epoch(stage: int, number: int, images_per_second: float) -> Epoch:
 def test_a_started_run_waits_in_its_own_process_and_can_be_stopped(workspace: Workspace) -> None:
     occupied(workspace)
 
-    (run,) = jobs.start(workspace, Experiment("second", CONFIG, ("image",)))
+    (run,) = jobs.start(workspace, only("second"))
 
     status = run.status()
     assert status.is_alive
-    assert status.pid != os.getpid()
+    assert status.job != Job.here()
     wait_until(lambda: run.status().message == "Waiting for first.")
     jobs.stop(run)
     assert run.status().state is State.STOPPED
@@ -71,11 +68,11 @@ def test_a_resumed_run_queues_behind_those_that_wait_already(workspace: Workspac
 
 
 def test_a_turn_does_not_depend_on_the_start_times_of_processes(workspace: Workspace) -> None:
-    """The system derives them from a boot time in whole seconds, so two readers may differ by one."""
     first, second = Run.create(workspace, "first", CONFIG), Run.create(workspace, "second", CONFIG)
     for run in (first, second):
         jobs.claim(run)
-    first.update_status(pid_started=(second.status().pid_started or 0) + 1)
+    later = psutil.Process().create_time() + 1
+    first.update_status(job=Job(LOCAL, local.handle_of(os.getpid(), later)))
 
     assert jobs.runs_ahead(second, workspace) == [first]
     assert jobs.runs_ahead(first, workspace) == []
@@ -92,7 +89,7 @@ def test_the_turn_comes_when_nobody_is_ahead(workspace: Workspace) -> None:
 
 def test_dead_and_damaged_runs_hold_nobody_up(workspace: Workspace) -> None:
     dead = Run.create(workspace, "dead", CONFIG)
-    dead.update_status(state=State.TRAINING, pid=os.getpid(), pid_started=1.0)
+    dead.update_status(state=State.TRAINING, job=Job(LOCAL, local.handle_of(os.getpid(), 1.0)))
     Run.create(workspace, "damaged", CONFIG).status_path.write_text("{")
     run = Run.create(workspace, "mine", CONFIG)
     jobs.claim(run)
@@ -100,11 +97,34 @@ def test_dead_and_damaged_runs_hold_nobody_up(workspace: Workspace) -> None:
     assert jobs.runs_ahead(run, workspace) == []
 
 
+def test_a_run_on_another_machine_holds_nobody_up_here(workspace: Workspace) -> None:
+    there, here = Run.create(workspace, "there", CONFIG), Run.create(workspace, "here", CONFIG)
+    there.update_status(state=State.TRAINING, job=Job(LOCAL, "7 1.0 another-machine"))
+    jobs.claim(here)
+
+    assert [run for run, _ in jobs.living_runs(workspace)] == [there, here]
+    assert jobs.runs_ahead(here, workspace) == []
+    with pytest.raises(UserError, match="training already, in process 7 of another-machine"):
+        jobs.claim(there)
+    with pytest.raises(UserError, match="another-machine: stop it there"):
+        jobs.stop(there)
+
+
+def test_runs_give_signs_of_life_while_they_are_claimed(workspace: Workspace) -> None:
+    """Both of them, though only one is trained at a time."""
+    pair = [Run.create(workspace, name, CONFIG) for name in ("first", "second")]
+    with jobs.claimed(pair):
+        assert all(run.status().is_running for run in pair)
+        for run in pair:
+            os.utime(run.status_path, (1, 1))
+        wait_until(lambda: all(run.status_path.stat().st_mtime > 1 for run in pair))
+
+
 def test_a_run_is_claimed_by_one_process_only(workspace: Workspace) -> None:
     run = occupied(workspace)
 
     with pytest.raises(UserError, match="training already"):
-        jobs.claim(run, os.getppid())
+        jobs.claim(run, Job(LOCAL, local.handle_of(os.getppid())))
 
 
 CLAIMANT = """
@@ -138,7 +158,9 @@ def test_of_two_processes_that_claim_a_run_at_once_one_gets_it(workspace: Worksp
             said = [process.stdout.readline() for process in pair]
             winner = said.index("claimed\n")
             assert said[1 - winner] == f"{run.name} is queued already, in process {pair[winner].pid}.\n"
-            assert run.status().pid == pair[winner].pid
+            job = run.status().job
+            assert job
+            assert psutil.Process(pair[winner].pid) == local.process_of(job.handle)
     finally:
         for process in pair:
             process.communicate()
@@ -168,27 +190,6 @@ def test_a_finished_run_is_not_resumed(workspace: Workspace) -> None:
 
     with pytest.raises(UserError, match="finished"):
         jobs.resume(workspace, run)
-
-
-def test_a_killed_training_resumes_without_a_gap(workspace: Workspace, demo: Dataset) -> None:
-    folder = str(demo.images[0].path.parent.parent)
-    config = TrainConfig.from_preset(
-        "demo", dataset=folder, image_size=32, stage1_epochs=1000, stage1_patience=0, stage2_epochs=0
-    )
-    (run,) = jobs.start(workspace, Experiment("killed", config, ("image",)))
-    wait_until(lambda: len(run.history()) >= 3)
-    pid = run.status().pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: run.status().state is State.INTERRUPTED)
-    done = len(run.history())
-
-    jobs.resume(workspace, run)
-
-    wait_until(lambda: len(run.history()) > done)
-    jobs.stop(run)
-    wait_until(lambda: run.status().state is State.STOPPED)
-    assert [epoch.epoch for epoch in run.history()] == list(range(1, len(run.history()) + 1))
 
 
 def test_the_estimate_grows_with_the_work(workspace: Workspace) -> None:

@@ -1,15 +1,21 @@
 """The run folder as a channel between processes."""
 
 import dataclasses
+import json
 import os
 import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from skin import files
 from skin import run as runs
 from skin.config import TrainConfig
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
+from skin.engines.heartbeat import SILENT_SECONDS
 from skin.errors import UsageError, UserError
 from skin.run import Epoch, Run, State, Status
 from skin.workspace import Workspace
@@ -54,8 +60,32 @@ def test_history_survives_a_line_that_a_crash_cut_short(run: Run) -> None:
 
 
 def test_a_dead_process_means_interrupted_and_a_recycled_pid_does_not_help(run: Run) -> None:
-    run.write_status(Status(State.TRAINING, pid=os.getpid(), pid_started=1.0))
+    run.write_status(Status(State.TRAINING, job=Job(LOCAL, local.handle_of(os.getpid(), 1.0))))
     assert run.status().state is State.INTERRUPTED
+
+
+def test_a_status_of_version_0_1_still_names_its_process(run: Run) -> None:
+    """As that version wrote it: a living process, a dead one and none."""
+    process = psutil.Process()
+    known = {"state": "training", "created": 1.0, "heartbeat": 1.0}
+    for started, state in ((process.create_time(), State.TRAINING), (1.0, State.INTERRUPTED)):
+        run.status_path.write_text(json.dumps({**known, "pid": process.pid, "pid_started": started}))
+        assert run.status().state is state
+    run.status_path.write_text(json.dumps({**known, "state": "queued", "pid": None, "pid_started": None}))
+    assert (run.status().state, run.status().job) == (State.QUEUED, None)
+
+
+@pytest.mark.parametrize("job", [Job(LOCAL, "7 1.0 another-machine"), Job("an engine of tomorrow", "x")])
+def test_a_job_that_cannot_be_looked_at_lives_as_long_as_its_status_is_touched(run: Run, job: Job) -> None:
+    old = time.time() - 2 * SILENT_SECONDS
+    run.write_status(Status(State.TRAINING, job=job, heartbeat=old))
+    assert run.status().state is State.TRAINING  # the file was written just now
+
+    os.utime(run.status_path, (old, old))
+    assert run.status().state is State.INTERRUPTED
+
+    os.utime(run.status_path)
+    assert run.status().state is State.TRAINING
 
 
 DAMAGED = [
@@ -160,10 +190,7 @@ def test_rename_and_delete(workspace: Workspace, run: Run) -> None:
 
 
 def test_a_living_run_is_neither_renamed_nor_deleted(workspace: Workspace, run: Run) -> None:
-    import psutil
-
-    process = psutil.Process()
-    run.update_status(state=State.TRAINING, pid=process.pid, pid_started=process.create_time())
+    run.update_status(state=State.TRAINING, job=Job.here())
     for change in (lambda: runs.delete(workspace, run), lambda: runs.rename(workspace, run, "other")):
         with pytest.raises(UserError, match="stop it first"):
             change()

@@ -18,6 +18,7 @@ from small import SMALL, SmallDisk
 from skin.config import TrainConfig
 from skin.data import splits
 from skin.data.datasets import Dataset
+from skin.engines.engine import Job
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import load_report
@@ -244,7 +245,10 @@ def test_a_status_that_is_damaged_while_the_run_trains_is_told_again(workspace: 
     monitor.enter(State.TRAINING)
     run.status_path.write_bytes(b"\xff")
     monitor.begin_epoch(run.config.stages[0], 1, 10)
-    assert (run.status().state, run.status().pid) == (State.TRAINING, os.getpid())
+    status = run.status()
+    assert status.state is State.TRAINING
+    assert status.job
+    assert Job.here(status.job) is status.job
 
 
 def test_post_hoc_adjustment_takes_the_class_shares_out_of_the_same_network(

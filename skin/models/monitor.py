@@ -11,6 +11,7 @@ import keras
 import psutil
 
 from skin.config import Stage
+from skin.engines.engine import Job
 from skin.errors import UserError
 from skin.models import pace
 from skin.progress import Item, Progress, silent
@@ -32,8 +33,10 @@ class Monitor(keras.callbacks.Callback):
         self._progress = progress
         self._phase = pace.PREPARING
         self._share = 0.0
+        self._job = Job.here()
         with suppress(UserError):  # a run that is resumed goes on from where its progress was
-            self._share = run.status().share
+            status = run.status()
+            self._share, self._job = status.share, Job.here(status.job)
         self._stage: Stage | None = None
         self._epoch = 0
         self._steps = 0
@@ -43,9 +46,8 @@ class Monitor(keras.callbacks.Callback):
 
     def enter(self, state: State) -> None:
         """Say that another phase of the run begins."""
-        process = psutil.Process()
         self._phase = _PHASES.get(state, self._phase)
-        self._known = {"state": state, "pid": process.pid, "pid_started": process.create_time()}
+        self._known = {"state": state, "job": self._job}
         nothing = {"images_per_second": None, "eta_seconds": None, "run_eta_seconds": None}
         self._tell(0, message="", step=0, steps=0, **nothing)
 

@@ -65,8 +65,8 @@ def _ended_early(status: Status) -> bool:
 def look(workspace: Workspace, chosen: str) -> Sight:
     """The chosen run, or the one to follow, as it is now."""
     all_runs = list_runs(workspace)
-    living = [run for run, _ in jobs.living_runs(workspace)]
-    run = _chosen(all_runs, chosen) if chosen else next(iter([*living, *all_runs]), None)
+    living = jobs.living_runs(workspace)
+    run = _chosen(all_runs, chosen) if chosen else next(iter([*(run for run, _ in living), *all_runs]), None)
     status, problem = None, "" if run or not chosen else f"There is no run {chosen!r} any more: choose another one."
     if run is not None:
         try:
@@ -79,7 +79,7 @@ def look(workspace: Workspace, chosen: str) -> Sight:
         problem,
         histories=tuple((run, _modified(run.history_path)) for run in all_runs),
         log=(run.name, _modified(run.log_path)) if run else ("", 0.0),
-        queue=tuple(run.name for run in living[1:]),
+        queue=tuple(run.name for run, status in living[1:] if status.state is State.QUEUED),
         states=tuple((run.name, state_of(run)) for run in all_runs),
         obstacle=_obstacle(run) if run and status and _ended_early(status) else "",
         noted=tuple(_modified(run.notes_path) for run in all_runs),

@@ -11,6 +11,7 @@ import gradio as gr
 
 from skin import device, jobs
 from skin.config import MODELS, PRESETS, TrainConfig, field_infos
+from skin.engines.engine import Job
 from skin.errors import UsageError, UserError
 from skin.experiments.experiment import BOTH
 from skin.models.backbones import BACKBONES
@@ -135,7 +136,7 @@ def _verdict(workspace: Workspace, plan: form.Plan) -> str:
     seconds = sum(
         jobs.estimate_seconds(config, round(TRAIN_SHARE * sources.n_images(config)), workspace) for config in configs
     )
-    waits = " It waits for the runs before it." if jobs.living_runs(workspace) else ""
+    waits = " It waits for the runs before it." if jobs.waiting_with(Job.here(), workspace) else ""
     estimate = f"About **{monitor.duration(seconds)}**, an estimate; early stopping may end it sooner.{waits}"
     return f"{estimate}\n\n{device.sentence(device.look())}"
 

@@ -1,9 +1,7 @@
 """The whole life of a training, through the page."""
 
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,18 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from served_app import App
+from waiting import wait_until
 
 from skin import jobs
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.run import Run, State, delete, get
 
 Visit = Callable[[str], Page]
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.2)
 
 
 def choose(page: Page, dropdown: str, option: str) -> None:
@@ -86,13 +80,13 @@ def test_a_training_is_watched_survives_and_is_stopped_and_resumed(app: App, pag
     expect(page.locator("#history .js-plotly-plot")).to_be_visible()
     wait_until(lambda: len(endless.history()) > done)
 
-    pid = endless.status().pid
+    job = endless.status().job
     app.kill()
     time.sleep(2)
     app.restart()
     page.goto(f"{app.url}?tab=training")
     card(page, "stage 1 of 2")
-    assert (endless.status().pid, endless.status().is_alive) == (pid, True)
+    assert (endless.status().job, endless.status().is_alive) == (job, True)
     assert_no_gap(endless)
 
     press(page, "Stop endless")
@@ -106,9 +100,11 @@ def test_a_training_is_watched_survives_and_is_stopped_and_resumed(app: App, pag
 
 def test_a_killed_training_shows_its_last_lines_and_the_way_on(page: Page, endless: Run) -> None:
     expect(page.locator("#log")).to_contain_text(re.compile(r"stage 1 epoch \d+/1000"), timeout=120_000)
-    pid = endless.status().pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    job = endless.status().job
+    assert job
+    process = local.process_of(job.handle)
+    assert process
+    process.kill()
 
     card(page, "interrupted")
     card(page, "Resume goes on after the")
@@ -197,7 +193,7 @@ def test_a_preset_fills_the_form_and_a_runs_settings_come_back(visit: Visit) -> 
 def test_the_address_names_the_run_and_its_end_and_notes_are_seen(app: App, visit: Visit) -> None:
     run = Run.create(app.workspace, "annotated", get(app.workspace, "trained").config)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    jobs.claim(run, process.pid)
+    jobs.claim(run, Job(LOCAL, local.handle_of(process.pid)))
     run.update_status(state=State.TRAINING)
     page = visit("training")
     watch(page, "annotated", "training")

@@ -8,6 +8,8 @@ import pytest
 from skin import jobs
 from skin.config import TrainConfig
 from skin.data import datasets
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.evaluation.report import load_report
 from skin.run import Epoch, Run, State
 from skin.ui import monitor
@@ -111,7 +113,7 @@ def test_a_killed_process_is_noticed_though_no_file_changed(workspace: Workspace
     values = json.loads(run.status_path.read_text())
     stat = run.status_path.stat()
 
-    run.status_path.write_text(json.dumps({**values, "pid_started": 1.0}))
+    run.status_path.write_text(json.dumps({**values, "job": {"engine": LOCAL, "handle": local.handle_of(1, 1.0)}}))
     os.utime(run.status_path, (stat.st_atime, stat.st_mtime))
 
     assert monitor.look(workspace, "") != before
@@ -143,6 +145,15 @@ def test_following_shows_the_training_run_and_names_those_that_wait(workspace: W
     assert "Waiting in the queue: waiting." in monitor.card(sight, show_details=True)
 
 
+def test_a_training_on_another_machine_is_watched_and_does_not_wait_here(workspace: Workspace) -> None:
+    a_run(workspace, State.TRAINING, "here")
+    there = a_run(workspace, State.TRAINING, "there")
+    there.update_status(job=Job(LOCAL, "7 1.0 another-machine"))
+
+    assert ">training</span>" in card(workspace, "there")
+    assert monitor.look(workspace, monitor.FOLLOW).queue == ()
+
+
 def test_a_deleted_run_is_missed_in_a_sentence(workspace: Workspace) -> None:
     run = a_run(workspace, State.STOPPED)
     shutil.rmtree(run.folder)
@@ -155,6 +166,10 @@ def test_a_deleted_run_is_missed_in_a_sentence(workspace: Workspace) -> None:
     [
         ("status.json", "[]"),
         ("status.json", '{"state": "training", "pid": "x"}'),
+        ("status.json", '{"state": "training", "created": 1, "pid": "x"}'),
+        ("status.json", '{"state": "training", "created": 1, "job": "x"}'),
+        ("status.json", '{"state": "training", "created": 1, "job": {"engine": "local", "handle": ""}}'),
+        ("status.json", '{"state": "training", "created": 1, "job": {"engine": "<b>", "handle": "x"}}'),
         ("status.json", '{"state": "training", "created": "yesterday"}'),
         ("history.jsonl", "{}\n"),
         ("history.jsonl", json.dumps({**vars(epoch(1)), "val_loss": "low"}) + "\n"),

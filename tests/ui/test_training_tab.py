@@ -14,6 +14,8 @@ import pytest
 from skin import device, jobs, notes
 from skin.config import PRESETS, TrainConfig, field_infos
 from skin.data.datasets import Dataset
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.errors import UserError
 from skin.notes import Notes
 from skin.run import Epoch, Run, State
@@ -194,7 +196,7 @@ def test_buttons_fit_the_state(workspace: Workspace, state: State, stop: bool, r
 
 def test_a_run_that_is_gone_is_told_of(workspace: Workspace) -> None:
     run = claimed(workspace, State.STOPPED)
-    run.update_status(pid=None)
+    run.update_status(job=None)
     seen = monitor.look(workspace, "mine")
     housekeeping.delete_run(workspace, "mine")
 
@@ -209,7 +211,7 @@ def sleeper(workspace: Workspace, name: str) -> Run:
     """A run that a process stands behind which does nothing."""
     run = Run.create(workspace, name, DEMO)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    jobs.claim(run, process.pid)
+    jobs.claim(run, Job(LOCAL, local.handle_of(process.pid)))
     threading.Thread(target=process.wait, daemon=True).start()
     run.update_status(state=State.TRAINING)
     return run
@@ -233,7 +235,7 @@ def test_stop_stops_the_run_that_it_named_though_the_next_one_is_watched(workspa
 
 
 def test_renaming_watches_the_run_under_its_new_name(workspace: Workspace) -> None:
-    claimed(workspace, State.STOPPED).update_status(pid=None)
+    claimed(workspace, State.STOPPED).update_status(job=None)
 
     dropdown, emptied = housekeeping.rename_run(workspace, monitor.look(workspace, "mine"), " better ")
 
@@ -242,7 +244,7 @@ def test_renaming_watches_the_run_under_its_new_name(workspace: Workspace) -> No
 
 
 def test_deleting_asks_about_the_run_and_follows_afterwards(workspace: Workspace) -> None:
-    claimed(workspace, State.STOPPED).update_status(pid=None)
+    claimed(workspace, State.STOPPED).update_status(job=None)
 
     asking, question, doomed = housekeeping.ask(monitor.look(workspace, "mine"))
     assert asking.visible

@@ -1,0 +1,121 @@
+"""Where trainings run. An engine is one file beside this one and one row of ENGINES.
+
+An engine runs commands and knows nothing of what they do: `skin.jobs` hands it `python -m skin resume RUN`, and everything
+else passes through the run's folder, which the engine's machines must share. What `submit` returns, the handle, is kept in
+the run's status beside the engine's name and given back as it is; nobody else looks into it. The names follow submitit's
+Executor and Job.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from skin.engines import local
+from skin.engines.heartbeat import is_recent
+from skin.errors import UserError
+
+LOCAL = "local"
+
+
+class Engine(Protocol):
+    """A way to run commands, found again by their handles from other processes and, after a while, other machines.
+
+    A handle may be damaged: to every question it is then a job that ended. `is_alive` is asked once a second for each run
+    that is shown, so an engine that has to ask a scheduler remembers the answer for a while.
+    """
+
+    def submit(self, command: Sequence[str], log: Path) -> str:
+        """Have the command run, its output appended to `log`, and return the handle. Raises UserError."""
+
+    def stop(self, handle: str) -> None:
+        """Send the job SIGTERM, on which a training saves its state, and give it a few seconds to end.
+
+        Raises UserError when that cannot be done from here.
+        """
+
+    def is_alive(self, handle: str, heartbeat: float) -> bool:
+        """Whether the job runs or waits to run.
+
+        `heartbeat` is when it last gave a sign of life, in seconds since the epoch: where nothing better is known,
+        `is_recent` decides.
+        """
+
+    def is_here(self, handle: str) -> bool:
+        """Whether the process that asks is the job."""
+
+    def queue(self, handle: str) -> str | None:
+        """Whatever is equal for jobs that train one after the other; None where a scheduler sees to that."""
+
+    def where(self, handle: str) -> str:
+        """Where the job runs, as it is said after "in"."""
+
+
+ENGINES: dict[str, Engine] = {LOCAL: local.Local()}
+"""The engines by name."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The engine of a job that another version of the program handed over: its heartbeat is all that tells."""
+
+    name: str
+
+    def submit(self, command: Sequence[str], log: Path) -> str:  # noqa: ARG002 (an Engine's signature)
+        raise UserError(f"There is no engine {self.name!r}: use one of {', '.join(ENGINES)}.")
+
+    def stop(self, handle: str) -> None:  # noqa: ARG002
+        raise UserError(f"There is no engine {self.name!r} here: stop the run where it was started.")
+
+    def is_alive(self, handle: str, heartbeat: float) -> bool:  # noqa: ARG002
+        return is_recent(heartbeat)
+
+    def is_here(self, handle: str) -> bool:  # noqa: ARG002
+        return False
+
+    def queue(self, handle: str) -> str | None:  # noqa: ARG002
+        return None
+
+    def where(self, handle: str) -> str:  # noqa: ARG002
+        return f"the engine {self.name}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that an engine was handed."""
+
+    engine: str
+    handle: str
+
+    @classmethod
+    def submit(cls, engine: str, command: Sequence[str], log: Path) -> Self:
+        """Have the engine of this name run the command, its output appended to `log`. Raises UserError."""
+        return cls(engine, _engine(engine).submit(command, log))
+
+    @classmethod
+    def here(cls, known: Self | None = None) -> Self:
+        """The process that asks: the known job where it is that one, else a process that no engine was handed."""
+        return known if known and _engine(known.engine).is_here(known.handle) else cls(LOCAL, local.this_process())
+
+    def stop(self) -> None:
+        """Ask the job to save its state and end, and wait a few seconds for that. Raises UserError."""
+        _engine(self.engine).stop(self.handle)
+
+    def is_alive(self, heartbeat: float) -> bool:
+        """Whether the job, whose last sign of life was at `heartbeat`, runs or waits to run."""
+        return _engine(self.engine).is_alive(self.handle, heartbeat)
+
+    @property
+    def where(self) -> str:
+        """Where the job runs, as it is said after "in"."""
+        return _engine(self.engine).where(self.handle)
+
+    @property
+    def queue(self) -> tuple[str, str] | None:
+        """Equal for jobs that train one after the other; None where the job waits for no other."""
+        queue = _engine(self.engine).queue(self.handle)
+        return None if queue is None else (self.engine, queue)
+
+
+def _engine(name: str) -> Engine:
+    return ENGINES.get(name) or Unknown(name)

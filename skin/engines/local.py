@@ -1,0 +1,104 @@
+"""Processes of this machine, each in a session of its own, so that it outlives whoever started it.
+
+A handle names a process by pid, start time and machine: a recycled pid is another process, and the same pid on another
+machine that shares the folder is, too.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from skin.engines.heartbeat import is_recent
+from skin.errors import UserError
+from skin.files import unwritten
+from skin.workspace import PROJECT
+
+STOP_SECONDS = 5.0
+
+_CLOCK_SECONDS = 2.0
+"""The system derives start times from a boot time in whole seconds, so two readers may differ by one."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """The engine of this machine: it trains one run after the other."""
+
+    def submit(self, command: Sequence[str], log: Path) -> str:
+        """Start the command. Raises UserError when the log cannot be written."""
+        try:
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+        except OSError as error:
+            raise unwritten(log, error) from error
+        try:
+            return handle_of(process.pid)
+        finally:  # nobody else waits for the process: without this it would stay a zombie when it ends
+            threading.Thread(target=process.wait, daemon=True).start()
+
+    def stop(self, handle: str) -> None:
+        """Send the process SIGTERM and wait for its end, up to STOP_SECONDS."""
+        if _is_elsewhere(handle):
+            raise UserError(f"The training runs in {self.where(handle)}: stop it there.")
+        if process := process_of(handle):
+            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                process.send_signal(signal.SIGTERM)
+                process.wait(STOP_SECONDS)
+
+    def is_alive(self, handle: str, heartbeat: float) -> bool:
+        """Whether the process lives: of this machine it is looked at, of another one its heartbeat counts."""
+        return is_recent(heartbeat) if _is_elsewhere(handle) else process_of(handle) is not None
+
+    def is_here(self, handle: str) -> bool:
+        """Whether it is the very process that asks."""
+        process = process_of(handle)
+        return process is not None and process.pid == os.getpid()
+
+    def queue(self, handle: str) -> str | None:
+        """The machine."""
+        return _machine(handle)
+
+    def where(self, handle: str) -> str:
+        """The pid, and the machine where it is another one."""
+        return f"process {handle.partition(' ')[0]}" + (f" of {_machine(handle)}" if _is_elsewhere(handle) else "")
+
+
+def handle_of(pid: int, started: float | None = None) -> str:
+    """The handle of a process of this machine, which started at `started`, in seconds since the epoch, if that is known.
+
+    Raises psutil.NoSuchProcess where it is not known, and there is no such process.
+    """
+    return f"{pid} {psutil.Process(pid).create_time() if started is None else started} {socket.gethostname()}"
+
+
+def this_process() -> str:
+    """The handle of the process that asks."""
+    return handle_of(os.getpid())
+
+
+def process_of(handle: str) -> psutil.Process | None:
+    """The living process of this machine that the handle names, if there is one."""
+    try:
+        pid, started, machine = handle.split(" ", 2)
+        process = psutil.Process(int(pid))
+        is_same = abs(process.create_time() - float(started)) < _CLOCK_SECONDS and machine == socket.gethostname()
+        return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.Error, ValueError, OverflowError):  # the latter two where no process can have that number
+        return None
+
+
+def _machine(handle: str) -> str:
+    return handle.split(" ", 2)[-1]
+
+
+def _is_elsewhere(handle: str) -> bool:
+    return _machine(handle) != socket.gethostname()

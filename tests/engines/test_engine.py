@@ -1,0 +1,82 @@
+"""What holds for every row of ENGINES, tried with a real training."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+from waiting import wait_until
+
+from skin import jobs
+from skin.config import TrainConfig
+from skin.data.datasets import Dataset
+from skin.engines.engine import ENGINES, Job
+from skin.errors import UserError
+from skin.experiments.experiment import Experiment
+from skin.run import Run, State
+from skin.workspace import Workspace
+
+
+def processes_of(run: Run) -> list[psutil.Process]:
+    """The processes of this machine whose command names the run, whichever engine started them."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if run.name in words and str(run.folder.parent.parent) in words:
+            found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
+    workspace: Workspace, demo: Dataset, engine: str
+) -> None:
+    endless = {"stage1_epochs": 1000, "stage1_patience": 0, "stage2_epochs": 0}
+    config = TrainConfig.from_preset("demo", dataset=str(demo.images[0].path.parent.parent), image_size=32, **endless)
+
+    (run,) = jobs.start(workspace, Experiment("tried", config, ("image",)), engine)
+    assert run.status().engine == engine
+    assert run.status().is_running
+    wait_until(lambda: len(run.history()) >= 3)
+    submitted = run.status().job
+    for process in processes_of(run):
+        process.kill()
+    wait_until(lambda: run.status().state is State.INTERRUPTED)
+    done = len(run.history())
+
+    jobs.resume(workspace, run)
+    wait_until(lambda: len(run.history()) > done)
+    assert run.status().engine == engine
+    assert run.status().job != submitted
+    assert run.status().is_running
+    with pytest.raises(UserError, match=r"tried is \w+ already"):
+        jobs.claim(run)
+
+    jobs.stop(run)
+    wait_until(lambda: run.status().state is State.STOPPED)
+    wait_until(lambda: not run.status().is_alive)
+    assert [epoch.epoch for epoch in run.history()] == list(range(1, len(run.history()) + 1))
+    assert "Stopped after epoch" in run.log_tail()[-1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_cannot_be_started_is_a_sentence(engine: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="could not be written"):
+        Job.submit(engine, ["true"], tmp_path / "no such folder" / "train.log")
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "of tomorrow"])
+@pytest.mark.parametrize("handle", ["", "x", "1", "-7 1.0 x", "99999999999999999999 nan x", "\x00 \n ", "1 2 3 4"])
+def test_a_damaged_handle_is_a_job_that_ended(engine: str, handle: str) -> None:
+    job = Job(engine, handle)
+
+    assert not job.is_alive(0.0)
+    assert Job.here(job) != job
+    assert job.queue != Job.here().queue
+    assert isinstance(job.where, str)
+
+
+def test_an_engine_that_is_not_known_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no engine 'of tomorrow': use one of local"):
+        Job.submit("of tomorrow", ["true"], tmp_path / "train.log")
+    with pytest.raises(UserError, match="no engine 'of tomorrow' here: stop the run where it was started"):
+        Job("of tomorrow", "7").stop()
