@@ -12,39 +12,40 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import typer
 
 from skin import __version__, batch, jobs
 from skin import run as runs
 from skin.config import PRESETS, TrainConfig
 from skin.data import datasets, splits
-from skin.data.groups import group
+from skin.data.dataset import Dataset
+from skin.data.material import check_fields
 from skin.errors import UsageError, UserError
 from skin.evaluation.compare import Comparison
 from skin.evaluation.compare import compare as compare_predictions
 from skin.evaluation.evidence import warnings
-from skin.evaluation.metrics import METRICS, Estimate
-from skin.evaluation.operating_point import choose_thresholds
+from skin.evaluation.metrics import METRICS, Estimate, metrics_of
 from skin.evaluation.origin import Origin
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.rebuild import rebuild
-from skin.evaluation.report import Evaluation, Report, evaluation_command, load_report
-from skin.evaluation.report import evaluate as evaluate_predictions
-from skin.evaluation.subgroups import SUBGROUP_METRICS
-from skin.evaluation.summary import NOT_COMPUTED, best, challenging
+from skin.evaluation.report import Report, evaluation_command, load_report
+from skin.evaluation.subgroups import subgroup_metrics
+from skin.evaluation.summary import NOT_COMPUTED, best, challenging, scope
 from skin.experiments.experiment import models_of, plan
+from skin.external import evaluate_on
 from skin.files import write_atomically
-from skin.lesion import CODES
 from skin.models.backbones import find_backbone
-from skin.patient import Patient
-from skin.predict import RISK_RULE, Predictor, default_run
+from skin.patient import UNKNOWN, Patient
+from skin.predict import RISK_RULE, Predictor, default_run, multimodal_run
 from skin.progress import console
 from skin.run import Run, State
 from skin.table import write_table
+from skin.task import Task
 from skin.workspace import Workspace
 
 app = typer.Typer(
-    help="Train, compare and explain skin-lesion classifiers on HAM10000. For research and education, never for diagnosis.",
+    help="Train, compare and explain skin-lesion classifiers. For research and education, never for diagnosis.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -117,7 +118,9 @@ def open_app(
 
 @_command
 def data(
-    dataset: Annotated[str, typer.Argument(help="demo, kaggle, or a folder in Kaggle's layout.")] = "demo",
+    dataset: Annotated[
+        str, typer.Argument(help="demo, kaggle, or a folder of images (HAM10000, ISIC, or a task.json of your own).")
+    ] = "demo",
     seed: Annotated[int, typer.Option(help="Seed of the splits.")] = 42,
     as_json: AsJson = False,
     home: Home = None,
@@ -130,7 +133,7 @@ def data(
         return
     print(f"{loaded.title}: {facts['images']} images of {facts['lesions']} lesions")
     _print_table(["diagnosis", "images"], [[code, count] for code, count in facts["diagnoses"].items()])
-    print("missing:", ", ".join(f"{field} {count}" for field, count in facts["missing"].items()))
+    print("missing:", ", ".join(f"{field} {count}" for field, count in facts["missing"].items()) or "no field")
     for finding in loaded.findings():
         print(finding)
     _print_table(
@@ -139,27 +142,30 @@ def data(
     )
 
 
-def _data_facts(dataset: datasets.Dataset, seed: int) -> dict[str, Any]:
+def _data_facts(dataset: Dataset, seed: int) -> dict[str, Any]:
     frame = dataset.frame()
     return {
         "dataset": dataset.title,
+        "task": dataset.task.name,
         "fingerprint": dataset.fingerprint,
         "synthetic": dataset.synthetic,
         "images": len(frame),
         "lesions": int(frame["lesion_id"].nunique()),
-        "diagnoses": {code: int((frame["diagnosis"] == code).sum()) for code in CODES},
-        "missing": {
-            "age": int(frame["age"].isna().sum()),
-            "sex": int((frame["sex"] == "unknown").sum()),
-            "site": int((frame["site"] == "unknown").sum()),
-        },
+        "diagnoses": {code: int((frame["diagnosis"] == code).sum()) for code in dataset.task.codes},
+        "missing": {field.name: _missing(frame[field.name]) for field in dataset.task.fields},
+        "unknown_labels": dataset.unknown_labels,
         "dropped": [dataclasses.asdict(dropped) for dropped in dataset.dropped],
         "notes": list(dataset.notes),
         "splits": {name: _split_facts(dataset, name, seed) for name in splits.SPLITTERS},
     }
 
 
-def _split_facts(dataset: datasets.Dataset, method: str, seed: int) -> dict[str, int | str]:
+def _missing(values: pd.Series[Any]) -> int:
+    """Number of the values of a field that are unknown."""
+    return int((values.isna() | (values == UNKNOWN)).sum())
+
+
+def _split_facts(dataset: Dataset, method: str, seed: int) -> dict[str, int | str]:
     try:
         split = splits.SPLITTERS[method](dataset.images, seed)
     except UserError as error:
@@ -170,7 +176,10 @@ def _split_facts(dataset: datasets.Dataset, method: str, seed: int) -> dict[str,
 
 @_command
 def train(
-    dataset: Annotated[str | None, typer.Option(help="demo, kaggle, or a folder in Kaggle's layout.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="demo, kaggle, or a folder of images (HAM10000, ISIC, or a task.json of your own)."),
+    ] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "standard",
     model: Annotated[str, typer.Option(help="image, multimodal, or both one after the other.")] = "both",
     backbone: Annotated[str | None, typer.Option(help="The pretrained network.")] = None,
@@ -193,9 +202,12 @@ def train(
     find_backbone(recipe.backbone)
     loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
     recipe = dataclasses.replace(recipe, dataset=loaded.name)
-    created = jobs.create(
-        workspace, plan(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}")
-    )
+    planned = plan(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}")
+    for config in planned.configs.values():
+        check_fields(config, loaded.task)
+    created = jobs.create(workspace, planned)
+    for run in created:
+        run.keep_task(loaded.task)
     with jobs.claimed(created):
         for run in created:
             _train(run, workspace)
@@ -203,10 +215,10 @@ def train(
         _show_comparison(_compare(created[0], created[1]))
 
 
-def _settings(settings: list[str]) -> dict[str, object]:
+def _settings(settings: list[str], option: str = "--set", what: str = "FIELD") -> dict[str, object]:
     pairs = [setting.partition("=") for setting in settings]
     if wrong := [field for field, equals, _ in pairs if not equals]:
-        raise UsageError(f"--set wants FIELD=VALUE, not {wrong[0]!r}.")
+        raise UsageError(f"{option} wants {what}=VALUE, not {wrong[0]!r}.")
     return {field: value for field, _, value in pairs}
 
 
@@ -290,7 +302,7 @@ def _run_facts(run: Run) -> dict[str, Any]:
     try:
         status = run.status()
         facts = {"name": run.name, "state": status.state, "message": status.message, **dataclasses.asdict(run.config)}
-        facts["epochs"] = len(run.history())
+        facts["task"], facts["epochs"] = run.task.name, len(run.history())
         if status.state is State.FINISHED:
             facts |= _accuracy(run)
     except UserError as error:
@@ -311,7 +323,9 @@ def evaluate(
     run: RunName,
     dataset: Annotated[str | None, typer.Option(help="Predict the images of this data set anew.")] = None,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
-    groups: Annotated[bool, typer.Option("--groups", help="Also by age, sex, site and confirmation.")] = False,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Also by the fields of the patient (age, sex, site) and confirmation.")
+    ] = False,
     save: Annotated[
         bool,
         typer.Option(
@@ -354,10 +368,7 @@ def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Repo
         raise UserError(
             f"{dataset.title} has none of the {part} images of {run.name}: give the data set it was trained on."
         )
-    predictions = Predictor(run).predict_dataset(dataset, rows, workspace, console)
-    thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
-    report = evaluate_predictions(predictions, thresholds, group(dataset.images))
-    return dataclasses.replace(report, evaluation=Evaluation.now(dataset))
+    return evaluate_on(Predictor(run), dataset, rows, workspace, console)
 
 
 def _show_report(title: str, report: Report, gap: str = "") -> None:
@@ -365,10 +376,10 @@ def _show_report(title: str, report: Report, gap: str = "") -> None:
     print(f"{title}: {report.n} images of {report.n_lesions} lesions (95% intervals, resampling lesions)")
     _print_table(
         ["metric", "value", "low", "high"],
-        [[metric.label, *_metric_cells(report.headline.get(name))] for name, metric in METRICS.items()],
+        [[metric.label, *_metric_cells(report.headline.get(name))] for name, metric in metrics_of(report.task).items()],
     )
-    if gap:
-        print(gap)
+    for sentence in filter(None, (*scope(report), gap)):
+        print(sentence)
     _print_table(
         ["diagnosis", "precision", "recall", "f1", "auc", "images"],
         [
@@ -395,9 +406,9 @@ def _show_groups(report: Report, gap: str) -> None:
         print("This report has no groups: evaluate the run with --dataset, and with --save to keep them.")
     for grouping, groups in report.subgroups.items():
         _print_table(
-            [grouping, "images", *(METRICS[name].label for name in SUBGROUP_METRICS)],
+            [grouping, "images", *(METRICS[name].label for name in subgroup_metrics(report.task))],
             [
-                [name, group.n, *(_interval(group.headline.get(metric)) for metric in SUBGROUP_METRICS)]
+                [name, group.n, *(_interval(group.headline.get(metric)) for metric in subgroup_metrics(report.task))]
                 for name, group in groups.items()
             ],
         )
@@ -461,8 +472,15 @@ def predict(
     age: Annotated[str | None, typer.Option(help="Years.")] = None,
     sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
     site: Annotated[str | None, typer.Option(help="Body site, such as back or lower extremity.")] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME=VALUE", help="Any other field that the run knows; may be repeated."),
+    ] = None,
     patients: Annotated[
-        Path | None, typer.Option(help="CSV with a column image (file names) and any of age, sex and site.")
+        Path | None,
+        typer.Option(
+            help="CSV with a column image (file names) and any of the run's fields, such as age, sex and site."
+        ),
     ] = None,
     run: Annotated[
         str | None,
@@ -476,10 +494,12 @@ def predict(
 
     An image that cannot be read has its error in its row, and the rest goes on.
     """
-    patient = Patient.parse(age, sex, site)
+    workspace = Workspace.locate(home)
+    given = {"age": age, "sex": sex, "site": site, **_settings(fields or [], "--field", "NAME")}
+    task = (runs.get(workspace, run) if run else multimodal_run(workspace)).task
     named = batch.find_images(images)
-    known = _patients(patients, patient, named)
-    rows = batch.predict_all(_models(Workspace.locate(home), run), named, known, console)
+    known = _patients(patients, task, task.parse(given), named)
+    rows = batch.predict_all(_models(workspace, run), named, known, console)
     if csv:
         write_atomically(csv, write_table(batch.to_frame(rows)).encode())
     if as_json:
@@ -492,14 +512,14 @@ def predict(
         raise UserError(errors[0] if len(rows) == 1 else f"{len(errors)} of {len(rows)} images have no answer.")
 
 
-def _patients(table: Path | None, patient: Patient, images: Sequence[batch.Named]) -> batch.Patients:
+def _patients(table: Path | None, task: Task, patient: Patient, images: Sequence[batch.Named]) -> batch.Patients:
     """Whose each image is: what the table says or, without one, always this patient."""
     if table is None:
         return {name.lower(): patient for name, _ in images}
     if not patient.is_unknown:
-        raise UsageError("Give either --patients or --age, --sex and --site, not both.")
+        raise UsageError("Give either --patients or --age, --sex, --site and --field, not both.")
     try:
-        return batch.read_patients(table.name, table.read_bytes())
+        return batch.read_patients(table.name, table.read_bytes(), task)
     except OSError as error:
         raise UserError(f"{table} cannot be read ({error.strerror}): check the path.") from error
 
@@ -517,7 +537,8 @@ def _show_answers(rows: Sequence[batch.Row], summary: str) -> None:
         [_cells(row) for row in rows],
     )
     print(summary)
-    print(f"Risk is {RISK_RULE}. For research and education, never for diagnosis.")
+    rule = f"Risk is {RISK_RULE}. " if any(row.get("risk") for row in rows) else ""
+    print(f"{rule}For research and education, never for diagnosis.")
 
 
 def _cells(row: batch.Row) -> list[str]:
@@ -525,8 +546,8 @@ def _cells(row: batch.Row) -> list[str]:
     if "error" in row:
         return [row["image"], "-", "", "", "", "", row["error"]]
     share = row["probabilities"][row["diagnosis"]]
-    shown = [row["name"], f"{share:.2f}", ", ".join(row["prediction_set"]), row["malignancy"], row["risk"], row["run"]]
-    return [row["image"], *shown]
+    behaviour = [row["malignancy"] or "", row["risk"] or ""]
+    return [row["image"], row["name"], f"{share:.2f}", ", ".join(row["prediction_set"]), *behaviour, row["run"]]
 
 
 @_command

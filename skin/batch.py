@@ -12,31 +12,17 @@ from skin.data import pixels
 from skin.data.image_file import FORMATS
 from skin.errors import UsageError, UserError
 from skin.evaluation.prediction_table import IDS
-from skin.lesion import CODES
 from skin.patient import Patient
-from skin.predict import Predictor
+from skin.predict import Predictor, Record
 from skin.progress import Progress, silent
 from skin.table import read_table
-
-FIELDS = {"age": ("age",), "sex": ("sex",), "site": ("site", "localization")}
-"""Names under which a table may give each field of the patient."""
+from skin.task import Task, listed
 
 MAX_ROWS = 30_000
 """Of a table of patients: many more than a batch has images."""
 
-COLUMNS = [
-    "image",
-    *FIELDS,
-    "run",
-    "diagnosis",
-    "name",
-    "malignant_probability",
-    "risk",
-    "prediction_set",
-    *CODES,
-    "error",
-]
-"""Of the table of answers; in a row with an error the rest is empty."""
+ANSWER = ("run", "diagnosis", "name", "malignant_probability", "risk", "prediction_set")
+"""Columns of the table of answers between what was told and the probabilities."""
 
 Row = dict[str, Any]
 Patients = Mapping[str, Patient]
@@ -68,8 +54,8 @@ def _images_in(folder: Path) -> list[Path]:
     return shown
 
 
-def read_patients(name: str, content: bytes) -> Patients:
-    """The patients in a CSV of image, age, sex and site; any of the last three may be missing.
+def read_patients(name: str, content: bytes, task: Task) -> Patients:
+    """The patients in a CSV of image and any fields of the task.
 
     Raises UserError that names the column or the row that is wrong.
     """
@@ -78,18 +64,22 @@ def read_patients(name: str, content: bytes) -> Patients:
     except ValueError as error:
         raise UserError(f"{name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
     ids = next((known for known in IDS if known in columns), None)
-    fields = {field: next((known for known in names if known in columns), None) for field, names in FIELDS.items()}
+    named = {field.name: (field.name, *field.columns) for field in task.fields}
+    fields = {field: next((known for known in names if known in columns), None) for field, names in named.items()}
     if ids is None or not any(fields.values()):
-        raise UserError(f"{name} needs a column 'image' with file names, and 'age', 'sex' or 'site'.")
+        names = listed([repr(field) for field in named], "or")
+        raise UserError(
+            f"{name} needs a column 'image' with file names, and {names or 'a model that takes a patient'}."
+        )
     return {
-        row[ids].lower(): _patient(number, {field: row[known] for field, known in fields.items() if known})
+        row[ids].lower(): _patient(task, number, {field: row[known] for field, known in fields.items() if known})
         for number, row in enumerate(rows, start=1)
     }
 
 
-def _patient(number: int, fields: Mapping[str, str]) -> Patient:
+def _patient(task: Task, number: int, fields: Mapping[str, str]) -> Patient:
     try:
-        return Patient.parse(**fields)
+        return task.parse(fields)
     except UsageError as error:
         raise UsageError(f"Row {number} of the table: {error}") from None
 
@@ -107,7 +97,7 @@ def _key(name: str, patients: Patients) -> str:
 
 
 def predict_all(choose: Choose, images: Sequence[Named], patients: Patients, progress: Progress = silent) -> list[Row]:
-    """A row of COLUMNS for each image and model; an image that cannot be read has its error in it, the rest goes on.
+    """A row for each image and model, with what was told of the patient and a Record; an image that cannot be read has its error in it, the rest goes on.
 
     Raises UserError when there is no image, or no model to ask.
     """
@@ -133,18 +123,28 @@ def _decoded(images: Sequence[Named]) -> Iterator[tuple[str, Future[Image.Image]
 
 
 def _rows(choose: Choose, name: str, picture: Future[Image.Image], patient: Patient) -> Iterator[Row]:
-    told = {"image": name, "age": patient.age, "sex": str(patient.sex), "site": str(patient.site)}
+    told: Row = {"image": name}
     try:
-        for predictor in choose(patient):
+        asked = choose(patient)
+        told |= asked[0].task.values(patient)
+        for predictor in asked:
             yield told | predictor.record(predictor.predict(picture.result(), patient))
     except UserError as error:
         yield told | {"error": str(error)}
 
 
 def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """The rows as a table of COLUMNS, a column for each probability."""
+    """The rows as a table: what was told, ANSWER, a column for each probability, and the error; the rest is empty."""
+    rows = list(rows)
+    codes = dict.fromkeys(code for row in rows for code in row.get("probabilities", ()))
     flat = [{**row, **row.get("probabilities", {}), "prediction_set": _codes(row)} for row in rows]
-    return pd.DataFrame(flat).reindex(columns=COLUMNS)
+    return pd.DataFrame(flat).reindex(columns=["image", *told_fields(rows), *ANSWER, *codes, "error"])
+
+
+def told_fields(rows: Iterable[Row]) -> list[str]:
+    """The fields of the patient that stand in the rows."""
+    others = {"image", "error", *Record.__annotations__}
+    return list(dict.fromkeys(key for row in rows for key in row if key not in others))
 
 
 def _codes(row: Row) -> str:

@@ -19,24 +19,24 @@ import numpy as np
 import psutil
 from gradio_client import Client, handle_file
 
-from skin import patient, stress
+from skin import stress
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.batches import Batches, Examples
 from skin.data.pixels import open_pixels, prepare, prepare_batches
 from skin.data.views import ORIENTATIONS
 from skin.explain import grad_cam
-from skin.lesion import CODES
 from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.network import EncodedImage, encode_image, images_at_once, view_probabilities
 from skin.models.normalization import BatchNormalization
 from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.models.onnx import OnnxNetwork
-from skin.patient import Patient, Sex, Site
+from skin.patient import ChoiceField
 from skin.plots.training import history_figure
 from skin.run import Epoch
 from skin.stress import Load
+from skin.task import HAM10000
 from skin.workspace import PROJECT, Workspace
 
 _CONFIG = TrainConfig.parse({"image_size": 160, "model": "multimodal"})
@@ -92,13 +92,13 @@ def _ratio(slow: Callable[[], object], fast: Callable[[], object], repeats: int 
 
 def _examples(n: int, inputs: np.ndarray) -> Examples:
     rows = np.arange(n)
-    targets = np.eye(len(CODES), dtype=np.float32)[rows % len(CODES)]
-    patients = np.repeat(patient.UNKNOWN[None], n, axis=0)
-    return Examples(inputs, rows % len(inputs), patients, targets, np.ones(n, np.float32))
+    targets = np.eye(len(HAM10000), dtype=np.float32)[rows % len(HAM10000)]
+    patients = np.repeat(HAM10000.unknown[None], n, axis=0)
+    return Examples(inputs, rows % len(inputs), patients, targets, np.ones(n, np.float32), HAM10000)
 
 
 def _compiled(model: keras.Model, stage: int) -> keras.Model:
-    loss = AdjustedCrossentropy(np.zeros(len(CODES)), _CONFIG.label_smoothing)
+    loss = AdjustedCrossentropy(np.zeros(len(HAM10000)), _CONFIG.label_smoothing)
     optimizer = build_optimizer(_CONFIG, _CONFIG.stages[stage - 1], 1000)
     model.compile(optimizer, loss, steps_per_execution=STEPS_A_CALL[stage])
     return model
@@ -113,7 +113,7 @@ def _fit(model: keras.Model, batches: Batches) -> None:
 
 
 def _features(workspace: Workspace) -> float:
-    classifier = build_classifier(_CONFIG, workspace)
+    classifier = build_classifier(_CONFIG, HAM10000, workspace)
     classifier.backbone.trainable = False
     few, many = _STEPS * _CONFIG.stage1_batch_size, _EPOCH_STEPS * _CONFIG.stage1_batch_size
     features = np.zeros((many, classifier.backbone.output.shape[-1]), np.float32)
@@ -136,7 +136,7 @@ def _pixel_cache(workspace: Workspace) -> float:
 
 
 def _input_pipeline(workspace: Workspace) -> float:
-    network = _compiled(build_classifier(_CONFIG, workspace).network, 2)
+    network = _compiled(build_classifier(_CONFIG, HAM10000, workspace).network, 2)
     batches = Batches(_examples(_STEPS * _CONFIG.stage2_batch_size, _pixels(workspace)), _CONFIG, 2, 1)
     ready = [batches[index] for index in range(len(batches))]
     return _ratio(lambda: [network.train_on_batch(*batch) for batch in ready], lambda: _fit(network, batches))
@@ -145,7 +145,7 @@ def _input_pipeline(workspace: Workspace) -> float:
 def _normalization(workspace: Workspace) -> float:
     config = replace(_CONFIG, model="image")
     batch = Batches(_examples(config.stage2_batch_size, _pixels(workspace)), config, 2, 1)[0]
-    ours = build_classifier(config, workspace).network
+    ours = build_classifier(config, HAM10000, workspace).network
     theirs = keras.models.clone_model(ours, clone_function=_with_keras_normalization, recursive=True)
     slow, fast = _compiled(theirs, 2), _compiled(ours, 2)
     return _ratio(
@@ -162,16 +162,16 @@ def _with_keras_normalization(layer: keras.Layer) -> keras.Layer:
 def _exported(classifier: Classifier) -> OnnxNetwork:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export.export(classifier.for_inference(), path)
-        return OnnxNetwork(path)
+        export.export(classifier.for_inference(), path, HAM10000)
+        return OnnxNetwork(path, HAM10000)
 
 
 def _prediction(n_images: int) -> Callable[[Workspace], float]:
     def measure_prediction(workspace: Workspace) -> float:
-        classifier = build_classifier(_CONFIG, workspace)
+        classifier = build_classifier(_CONFIG, HAM10000, workspace)
         network = _exported(classifier)
         contents = [image.path.read_bytes() for image in datasets.load("demo", workspace).images[:n_images]]
-        patients = np.repeat(patient.UNKNOWN[None], n_images, axis=0)
+        patients = np.repeat(HAM10000.unknown[None], n_images, axis=0)
 
         def keras_predict() -> object:
             pixels = np.stack([prepare(content, _CONFIG.image_size) for content in contents])
@@ -189,21 +189,22 @@ def _prediction(n_images: int) -> Callable[[Workspace], float]:
 
 def _questions(workspace: Workspace) -> float:
     """Time of a prediction with its heat maps and all that the patient's fields could change, against the prediction."""
-    network = _exported(build_classifier(_CONFIG, workspace))
+    network = _exported(build_classifier(_CONFIG, HAM10000, workspace))
     content = datasets.load("demo", workspace).images[0].path.read_bytes()
-    given = Patient(60, Sex.MALE, Site.BACK)
-    aged = [replace(given, age=age) for age in (None, *range(0, 91, 10))]
-    others = [*aged, *(replace(given, sex=sex) for sex in Sex), *(replace(given, site=site) for site in Site)]
+    given = HAM10000.parse({"age": 60, "sex": "male", "site": "back"})
+    values = {"age": [None, *range(0, 91, 10)]}
+    values |= {field.name: [None, *field.values] for field in HAM10000.fields if isinstance(field, ChoiceField)}
+    others = [given.having(name, value) for name, every in values.items() for value in every]
 
     def predicted() -> EncodedImage:
         image = encode_image(network, prepare(content, _CONFIG.image_size), ORIENTATIONS)
-        image.probabilities(patient.encode([given]))
+        image.probabilities(HAM10000.encode([given]))
         return image
 
     def asked() -> None:
         image = predicted()
-        image.probabilities(patient.encode(others))
-        grad_cam(image, patient.encode([given])[0])
+        image.probabilities(HAM10000.encode(others))
+        grad_cam(image, HAM10000.encode([given])[0])
 
     return _ratio(asked, predicted, repeats=15)
 
@@ -227,7 +228,7 @@ def _train_on(n_images: int, workspace: Workspace) -> float:
     with tempfile.NamedTemporaryFile(dir=workspace.cache, suffix=".npy") as file:
         np.lib.format.open_memmap(file.name, "w+", np.uint8, (n_images, 224, 224, 3)).flush()
         batches = Batches(_examples(n_images, np.load(file.name, mmap_mode="r")), config, 2, 1)
-        network = _compiled(build_classifier(config, workspace).network, 2)
+        network = _compiled(build_classifier(config, HAM10000, workspace).network, 2)
         peak = 0
         for index in range(len(batches)):
             batch = batches[index]

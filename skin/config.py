@@ -119,8 +119,17 @@ class Stage:
 class TrainConfig:
     """Everything that determines a training run, given the data set. Field docs stand in the metadata."""
 
-    dataset: str = _field("demo", "Data set", "A name (demo, kaggle) or a folder in Kaggle's layout.", advanced=False)
-    model: str = _field("image", "Model", "Image only, or image with age, sex and body site.", None, MODELS, False)
+    dataset: str = _field(
+        "demo", "Data set", "A name (demo, kaggle) or a folder of images and the table that lists them.", advanced=False
+    )
+    model: str = _field(
+        "image",
+        "Model",
+        "Image only, or image with what is known of the patient (age, sex and body site).",
+        None,
+        MODELS,
+        False,
+    )
     backbone: str = _field("efficientnet_lite0", "Backbone", "The pretrained convolutional network.", advanced=False)
     weights: str = _field("imagenet", "Weights", "imagenet, none, or the path of a Keras weights file.")
     image_size: int = _field(160, "Image size", "Side of the square input, in pixels.", (32, 512), advanced=False)
@@ -193,7 +202,7 @@ class TrainConfig:
     head_width: int = _field(128, "Head width", "Units of the hidden layer.", (8, 2048))
     dropout: float = _field(0.3, "Dropout", "Dropout in the head.", (0, 0.9))
     field_dropout: float = _field(
-        0.25, "Field dropout", "Share of age, sex and site each set to unknown while training.", (0, 0.9)
+        0.25, "Field dropout", "Share of the patient's fields each set to unknown while training.", (0, 0.9)
     )
     scaling: str = _field(
         "pretrained", "Pixel scaling", "As the pretrained weights expect, or plain [0, 1].", None, SCALINGS

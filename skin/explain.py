@@ -13,12 +13,12 @@ from skin.data.views import ORIENTATIONS, orient_back
 from skin.models.network import EncodedImage
 
 Heatmaps = NDArray[np.float32]
-"""A map for every class, of shape (size, size, 7), with values from 0 to 1."""
+"""A map for every class, of shape (size, size, n_classes), with values from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A row of EXPLANATIONS: `explain(image, patient)` maps every class over the image for a patient of shape (WIDTH,)."""
+    """A row of EXPLANATIONS: `explain(image, patient)` maps every class over the image for a patient of shape (width,)."""
 
     title: str
     limits: str
@@ -50,7 +50,7 @@ def occlusion(image: EncodedImage, patient: NDArray[np.float32]) -> Heatmaps:
 
 
 def _stretched(grids: NDArray[np.float32], size: int) -> Heatmaps:
-    """The grids of shape (height, width, 7) as smooth maps whose peak is 1; all 0 where nothing speaks for the class."""
+    """The grids of shape (height, width, n_classes) as smooth maps whose peak is 1; all 0 where nothing speaks for the class."""
     peaks = grids.max(axis=(0, 1))
     scaled = (grids / np.where(peaks > 0, peaks, 1)).astype(np.float32)
     grey = [Image.fromarray(grid) for grid in np.moveaxis(scaled, -1, 0)]

@@ -1,138 +1,192 @@
-"""What is known of the patient, and its one encoding for every model."""
+"""What may be known of the patient of an image: kinds of fields, each with its one parsing and one encoding."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Self, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from skin.errors import UsageError
 
-MAX_AGE = 120.0
-"""Years; a higher age is refused as impossible."""
+UNKNOWN = "unknown"
+"""A choice of whose value nothing is known, and the word for any value that is missing."""
 
-
-class Sex(StrEnum):
-    """Sex as HAM10000 records it."""
-
-    FEMALE = "female"
-    MALE = "male"
-    UNKNOWN = "unknown"
-
-
-class Site(StrEnum):
-    """The fifteen values of body site in HAM10000, `unknown` among them."""
-
-    ABDOMEN = "abdomen"
-    ACRAL = "acral"
-    BACK = "back"
-    CHEST = "chest"
-    EAR = "ear"
-    FACE = "face"
-    FOOT = "foot"
-    GENITAL = "genital"
-    HAND = "hand"
-    LOWER_EXTREMITY = "lower extremity"
-    NECK = "neck"
-    SCALP = "scalp"
-    TRUNK = "trunk"
-    UPPER_EXTREMITY = "upper extremity"
-    UNKNOWN = "unknown"
+Value = float | str
+"""Of a field: a number, or one of its choices."""
 
 
 @dataclass(frozen=True)
 class Patient:
-    """Age in years (None where unknown), sex and body site of one image's patient."""
+    """A value for each field that is known, by the field's name."""
 
-    age: float | None = None
-    sex: Sex = Sex.UNKNOWN
-    site: Site = Site.UNKNOWN
+    known: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
 
-    def __post_init__(self) -> None:
-        if self.age is not None and not 0 <= self.age <= MAX_AGE:
-            raise UsageError(f"The age must lie between 0 and {MAX_AGE:.0f} years, not {self.age:g}.")
+    def __hash__(self) -> int:
+        return hash(frozenset(self.known.items()))
+
+    def __getitem__(self, name: str) -> Value | None:
+        """The field's value, None where it is unknown."""
+        return self.known.get(name)
 
     @property
     def is_unknown(self) -> bool:
         """Whether no field at all is known."""
-        return self == Patient()
+        return not self.known
 
-    @classmethod
-    def parse(cls, age: object = None, sex: object = None, site: object = None) -> Self:
-        """A patient from what a person typed, a form sent or a table holds; blanks mean unknown.
-
-        Raises UsageError with the allowed values when a field is neither blank nor valid.
-        """
-        return cls(_parse_age(age), _parse_choice(Sex, "sex", sex), _parse_choice(Site, "site", site))
+    def having(self, name: str, value: Value | None) -> "Patient":
+        """The same patient with another value of this field; None for an unknown one."""
+        rest = {own: known for own, known in self.known.items() if own != name}
+        return Patient(rest if value is None else {**rest, name: value})
 
 
-def _parse_age(value: object) -> float | None:
-    text = _text(value)
-    if text in ("", "unknown"):
-        return None
-    try:
-        age = float(text)
-    except ValueError:
-        raise UsageError(f"The age must be a number of years or empty, not {value!r}.") from None
-    return None if np.isnan(age) else age
+@dataclass(frozen=True)
+class NumberField:
+    """A number between two bounds, encoded as its share of `scale` beside a flag that it is missing.
+
+    `columns` are further names of its column in a table; from each number of `groups` on, a new group of patients
+    begins, of which a report tells how well they are recognised.
+    """
+
+    name: str
+    label: str
+    minimum: float
+    maximum: float
+    unit: str = ""
+    scale: float = 1.0
+    groups: tuple[int, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    kind = "number"
+    width = 2
+
+    @property
+    def problem(self) -> str:
+        """Why there can be no such field, "" where there can."""
+        if not self.minimum < self.maximum:
+            return f"the minimum of {self.name!r} must be below its maximum"
+        if not (self.scale > 0 and math.isfinite(self.scale + self.maximum - self.minimum)):
+            return f"the scale of {self.name!r} must be above 0, and its bounds finite"
+        return ""
+
+    def parse(self, value: object) -> float | None:
+        """The number that a person typed or a table holds, None for a blank. Raises UsageError for anything else."""
+        text = plain(value)
+        if text in ("", UNKNOWN):
+            return None
+        try:
+            number = float(text)
+        except ValueError:
+            of = f" of {self.unit}" if self.unit else ""
+            raise UsageError(f"The {self.words} must be a number{of} or empty, not {value!r}.") from None
+        if not self.minimum <= number <= self.maximum:
+            bounds = f"{self.minimum:g} and {self.maximum:g} {self.unit}".rstrip()
+            raise UsageError(f"The {self.words} must lie between {bounds}, not {number:g}.")
+        return number
+
+    def encode(self, value: Value | None) -> list[float]:
+        """The columns of the encoding, as many as `width`."""
+        return [0.0, 1.0] if value is None else [float(value) / self.scale, 0.0]
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """A name for each column of the encoding."""
+        return f"{self.name} / {self.scale:g}", f"{self.name} {UNKNOWN}"
+
+    def group(self, value: Value | None) -> str:
+        """The name of the group that a patient of this value belongs to."""
+        if value is None:
+            return UNKNOWN
+        first = max((start for start in self.groups if start <= float(value)), default=f"{self.minimum:g}")
+        end = min((start for start in self.groups if start > float(value)), default=None)
+        more = "older" if self.unit == "years" else "more"
+        return f"{first} and {more}" if end is None else f"{first} to {end - 1}"
+
+    def said(self, value: Value | None) -> str:
+        """The value as a caption says it."""
+        return f"{self.words} {UNKNOWN}" if value is None else f"{value:g} {self.unit}".rstrip()
+
+    @property
+    def words(self) -> str:
+        """The name within a sentence."""
+        return self.name.replace("_", " ")
 
 
-Choice = TypeVar("Choice", bound=StrEnum)
+@dataclass(frozen=True)
+class ChoiceField:
+    """One of some values, encoded with a column for each and a last one for unknown.
+
+    `columns` are further names of its column in a table.
+    """
+
+    name: str
+    label: str
+    values: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+    kind = "choice"
+
+    @property
+    def problem(self) -> str:
+        """Why there can be no such field, "" where there can."""
+        lower = [value.lower() for value in self.values]
+        if not self.values:
+            return f"{self.name!r} has no value to choose"
+        if len(set(lower)) < len(lower):
+            return f"two values of {self.name!r} have one name"
+        if "" in lower or UNKNOWN in lower:
+            return f"no value of {self.name!r} may be empty or {UNKNOWN!r}, which is one of every field"
+        return ""
+
+    @property
+    def width(self) -> int:
+        """Number of columns of the encoding."""
+        return len(self.values) + 1
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values, and unknown."""
+        return (*self.values, UNKNOWN)
+
+    def parse(self, value: object) -> str | None:
+        """The value that a person typed or a table holds, None for a blank. Raises UsageError for anything else."""
+        text = plain(value)
+        if text in ("", UNKNOWN):
+            return None
+        found = next((own for own in self.values if own.lower() == text), None)
+        if found is None:
+            raise UsageError(f"Unknown {self.words} {value!r}: use one of {', '.join(self.choices)}.")
+        return found
+
+    def encode(self, value: Value | None) -> list[float]:
+        """The columns of the encoding, as many as `width`."""
+        known = value if value in self.values else UNKNOWN  # another task has other values
+        return [float(own == known) for own in self.choices]
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """A name for each column of the encoding."""
+        return tuple(f"{self.name} {value}" for value in self.choices)
+
+    def group(self, value: Value | None) -> str:
+        """The name of the group that a patient of this value belongs to."""
+        return str(value or UNKNOWN)
+
+    def said(self, value: Value | None) -> str:
+        """The value as a caption says it."""
+        return f"{self.words} {UNKNOWN}" if value is None else str(value)
+
+    @property
+    def words(self) -> str:
+        """The name within a sentence."""
+        return self.name.replace("_", " ")
 
 
-def _parse_choice(choices: type[Choice], field: str, value: object) -> Choice:
-    text = _text(value) or "unknown"
-    try:
-        return choices(text)
-    except ValueError:
-        raise UsageError(f"Unknown {field} {value!r}: use one of {', '.join(choices)}.") from None
+PatientField = NumberField | ChoiceField
+
+KINDS: Mapping[str, Callable[..., PatientField]] = {row.kind: row for row in (NumberField, ChoiceField)}
+"""Every kind of field, by its name in a `task.json`; a new one is a class with the methods of these."""
 
 
-def _text(value: object) -> str:
+def plain(value: object) -> str:
+    """The value as lower-case text, "" for what stands for nothing."""
     text = "" if value is None else str(value).strip().lower()
     return "" if text in ("nan", "none") else text
-
-
-_SEXES = tuple(Sex)
-_SITES = tuple(Site)
-FIELDS: dict[str, slice] = {
-    "age": slice(0, 2),
-    "sex": slice(2, 2 + len(_SEXES)),
-    "site": slice(2 + len(_SEXES), 2 + len(_SEXES) + len(_SITES)),
-}
-"""Columns of the encoding that belong to each field."""
-
-COLUMNS = ("age / 100", "age unknown", *(f"sex {sex}" for sex in Sex), *(f"site {site}" for site in Site))
-"""Names of the columns of the encoding, which an exported network carries."""
-
-WIDTH = len(COLUMNS)
-"""Number of columns of the encoding."""
-
-
-def encode(patients: Sequence[Patient]) -> NDArray[np.float32]:
-    """The patients as numbers, of shape (n_patients, WIDTH).
-
-    Age is divided by 100 years beside a flag that it is missing; sex and site are one-hot, "unknown" being a value.
-    """
-    encoded = np.zeros((len(patients), WIDTH), np.float32)
-    for row, patient in zip(encoded, patients, strict=True):
-        row[0] = 0.0 if patient.age is None else patient.age / 100
-        row[1] = patient.age is None
-        row[FIELDS["sex"].start + _SEXES.index(patient.sex)] = 1
-        row[FIELDS["site"].start + _SITES.index(patient.site)] = 1
-    return encoded
-
-
-UNKNOWN: NDArray[np.float32] = encode([Patient()])[0]
-"""The encoding of a patient of whom nothing is known, of shape (WIDTH,)."""
-
-
-def drop_fields(encoded: NDArray[np.float32], rate: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A copy in which each field of each patient is set to unknown with probability `rate`."""
-    dropped = encoded.copy()
-    for columns in FIELDS.values():
-        rows = rng.random(len(encoded)) < rate
-        dropped[rows, columns] = UNKNOWN[columns]
-    return dropped

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin import run as runs
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset, LesionImage
 from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_batches
 from skin.errors import UserError
 from skin.evaluation.operating_point import MALIGNANT_MISSES, CalledLow, Thresholds, choose_thresholds
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.evaluation.report import load_report
-from skin.lesion import CODES, MALIGNANT, TAXONOMY, Diagnosis, LesionImage, Malignancy, Risk, diagnosis
 from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
 from skin.models.onnx import OnnxNetwork
-from skin.patient import Patient, encode
+from skin.patient import Patient
 from skin.progress import Progress, silent
 from skin.run import Run
+from skin.task import HAM10000, Diagnosis, Malignancy, Risk, Task
 from skin.workspace import Workspace
 
 ADVICE = {
@@ -32,6 +32,11 @@ ADVICE = {
     "changes, itches or bleeds, or if it worries you.",
 }
 """What to do, by the most probable diagnosis; Prediction.advice says more where its risk is higher than that."""
+
+ADVICE_WITHOUT_RISK = (
+    "This model does not tell what is malignant: show it to a doctor if it is new, changes, itches or bleeds, or if it "
+    "worries you."
+)
 
 RISK_RULE = (
     "high where the most probable diagnosis is malignant; moderate where the malignant probability reaches the run's "
@@ -48,12 +53,13 @@ class Prediction:
 
     probabilities: dict[str, float]
     thresholds: Thresholds
+    task: Task = HAM10000
 
     @cached_property
     def _row(self) -> NDArray[np.float32]:
-        """The probabilities in the order of CODES, of shape (1, 7)."""
+        """The probabilities in the task's order, of shape (1, n_classes)."""
         return np.array(
-            [[self.probabilities[code] for code in CODES]], np.float32
+            [[self.probabilities[code] for code in self.task.codes]], np.float32
         )  # as they were when it chose the thresholds
 
     @cached_property
@@ -62,19 +68,19 @@ class Prediction:
 
         Chosen on the validation part so that the truth is among them for 90% of the images of each diagnosis.
         """
-        (kept,) = self.thresholds.prediction_sets(self._row)
-        codes = [code for code, is_kept in zip(CODES, kept, strict=True) if is_kept]
+        (kept,) = self.thresholds.prediction_sets(self.task, self._row)
+        codes = [code for code, is_kept in zip(self.task.codes, kept, strict=True) if is_kept]
         return tuple(sorted(codes, key=lambda code: -self.probabilities[code]))
 
     @cached_property
-    def risk(self) -> Risk:
-        """Urgency by RISK_RULE."""
-        return Risk(self.thresholds.risks(self._row)[0])
+    def risk(self) -> Risk | None:
+        """Urgency by RISK_RULE; None where the task does not tell what is malignant."""
+        return Risk(self.thresholds.risks(self.task, self._row)[0]) if self.task.tells_malignant else None
 
     @property
     def ranked(self) -> tuple[tuple[Diagnosis, float], ...]:
         """All diagnoses with their probabilities, most probable first."""
-        pairs = ((diagnosis, self.probabilities[diagnosis.code]) for diagnosis in TAXONOMY)
+        pairs = ((diagnosis, self.probabilities[diagnosis.code]) for diagnosis in self.task.diagnoses)
         return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
     @property
@@ -83,18 +89,22 @@ class Prediction:
         return self.ranked[0][0]
 
     @property
-    def malignancy(self) -> Malignancy:
-        """Biological behaviour of the most probable diagnosis."""
+    def malignancy(self) -> Malignancy | None:
+        """Biological behaviour of the most probable diagnosis, None where the task does not tell it."""
         return self.diagnosis.malignancy
 
     @property
-    def malignant_probability(self) -> float:
-        """Probability of melanoma or basal cell carcinoma."""
-        return sum(self.probabilities[CODES[index]] for index in MALIGNANT)
+    def malignant_probability(self) -> float | None:
+        """Sum over the malignant diagnoses, None where the task does not tell which they are."""
+        if not self.task.tells_malignant:
+            return None
+        return sum(self.probabilities[self.task.codes[index]] for index in self.task.malignant)
 
     @property
     def advice(self) -> str:
         """What to do, with the reason where a benign diagnosis is the most probable but the risk is not low."""
+        if self.risk is None or self.malignancy is None:
+            return ADVICE_WITHOUT_RISK
         if self.malignancy is not Malignancy.BENIGN or self.risk is Risk.LOW:
             return ADVICE[self.malignancy]
         return f"This looks most like something harmless, but {self._doubt}: show it to a dermatologist."
@@ -102,7 +112,7 @@ class Prediction:
     @property
     def _doubt(self) -> str:
         """What speaks against the most probable diagnosis being all there is."""
-        left = [diagnosis(code) for code in self.prediction_set]
+        left = [self.task.diagnosis(code) for code in self.prediction_set]
         names = [known.name.lower() for known in left if known.malignancy is not Malignancy.BENIGN]
         if names:
             return f"{' or '.join(names)} cannot be ruled out"
@@ -110,7 +120,9 @@ class Prediction:
 
     @property
     def basis(self) -> str:
-        """What the risk rests on: the run's threshold, at which sensitivity it was set and on what."""
+        """What the risk rests on: the run's threshold, at which sensitivity it was set and on what; "" without a risk."""
+        if self.risk is None:
+            return ""
         if not self.thresholds.malignant:
             return (
                 "This model knew too few malignant validation images to set a threshold, so that it calls no risk low."
@@ -122,17 +134,20 @@ class Prediction:
 
 
 class Record(TypedDict):
-    """A prediction as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out."""
+    """A prediction as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out.
+
+    What is said of malignancy is None where the run's task does not tell what is malignant.
+    """
 
     run: str
     diagnosis: str
     name: str
     probabilities: dict[str, float]
     prediction_set: list[str]
-    malignant_probability: float
-    malignant_threshold: float
-    malignancy: str
-    risk: str
+    malignant_probability: float | None
+    malignant_threshold: float | None
+    malignancy: str | None
+    risk: str | None
     advice: str
 
 
@@ -149,23 +164,25 @@ class Predictor:
                 f"or run `python -m skin export {run.name}` if it was trained under another Keras backend."
             )
         self.run = run
-        self.network = OnnxNetwork(run.onnx_path)
+        self.task = run.task
+        self.network = OnnxNetwork(run.onnx_path, self.task)
         self._views = run.config.views
         self._thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
 
     def record(self, prediction: Prediction) -> Record:
         """One of this model's predictions as plain data."""
+        malignant = prediction.malignant_probability
         return Record(
             run=self.run.name,
             diagnosis=prediction.diagnosis.code,
             name=prediction.diagnosis.name,
             probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},
             prediction_set=list(prediction.prediction_set),
-            malignant_probability=round(prediction.malignant_probability, 6),
-            malignant_threshold=round(prediction.thresholds.malignant, 6),
-            malignancy=str(prediction.malignancy),
-            risk=str(prediction.risk),
-            advice=f"{prediction.advice} {prediction.basis}",
+            malignant_probability=None if malignant is None else round(malignant, 6),
+            malignant_threshold=None if malignant is None else round(prediction.thresholds.malignant, 6),
+            malignancy=None if prediction.malignancy is None else str(prediction.malignancy),
+            risk=None if prediction.risk is None else str(prediction.risk),
+            advice=f"{prediction.advice} {prediction.basis}".rstrip(),
         )
 
     @cached_property
@@ -179,7 +196,7 @@ class Predictor:
 
     @property
     def takes_patient(self) -> bool:
-        """Whether the model looks at age, sex and site."""
+        """Whether the model looks at the fields of the patient."""
         return self.network.takes_patient
 
     def predict(self, image: ImageInput, patient: Patient = Patient()) -> Prediction:
@@ -198,37 +215,39 @@ class Predictor:
 
     def predict_encoded(self, image: EncodedImage, patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for one image were it of each of these patients."""
-        return [self.judge(probabilities) for probabilities in image.probabilities(encode(patients))]
+        return [self.judge(probabilities) for probabilities in image.probabilities(self.task.encode(patients))]
 
     def predict_batch(self, images: Sequence[ImageInput], patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for several images, in order."""
         batches = prepare_batches(images, self.network.image_size, images_at_once(self._views))
-        views = view_probabilities(self.network, batches, encode(patients), self._views)
+        views = view_probabilities(self.network, batches, self.task.encode(patients), self._views)
         return [self.judge(probabilities) for probabilities in views.mean(axis=0)]
 
-    def predict_dataset(
+    def probabilities(
         self, dataset: Dataset, rows: NDArray[np.int64], workspace: Workspace, progress: Progress = silent
-    ) -> Predictions:
-        """The predictions for these rows of a data set, with their truth."""
+    ) -> NDArray[np.float32]:
+        """The probabilities for these rows of a data set, of shape (n_rows, n_classes)."""
         pixels = open_pixels(dataset, self.network.image_size, workspace, progress)
-        patients = encode([image.patient for image in dataset.images])
-        views = row_probabilities(self.network, pixels, patients, rows, self._views, progress)
-        return predictions_of([dataset.images[row] for row in rows], views.mean(axis=0))
+        patients = self.task.encode([image.patient for image in dataset.images])
+        return row_probabilities(self.network, pixels, patients, rows, self._views, progress).mean(axis=0)
 
     def judge(self, probabilities: NDArray[np.float32]) -> Prediction:
-        """The prediction that these probabilities of shape (7,) amount to under this model's thresholds."""
-        by_code = {code: float(value) for code, value in zip(CODES, probabilities, strict=True)}
-        return Prediction(by_code, self._thresholds)
+        """The prediction that these probabilities of shape (n_classes,) amount to under this model's thresholds."""
+        by_code = {code: float(value) for code, value in zip(self.task.codes, probabilities, strict=True)}
+        return Prediction(by_code, self._thresholds, self.task)
 
 
-def predictions_of(images: Sequence[LesionImage], probabilities: NDArray[np.float32]) -> Predictions:
-    """The probabilities of these images, of shape (n_images, 7), beside what is true of them: a training's evaluation and
-    `evaluate` both come this way."""
+def predictions_of(task: Task, images: Sequence[LesionImage], probabilities: NDArray[np.float32]) -> Predictions:
+    """The probabilities of these images, of shape (n_images, n_classes), beside what is true of them.
+
+    A training's evaluation and `evaluate` both come this way.
+    """
     return Predictions(
         image_ids=tuple(image.image_id for image in images),
         lesion_ids=tuple(image.lesion_id for image in images),
-        truth=np.array([CODES.index(image.diagnosis) for image in images], np.int64),
+        truth=np.array([task.index(image.diagnosis) for image in images], np.int64),
         probabilities=probabilities,
+        task=task,
     )
 
 
@@ -241,7 +260,15 @@ def default_run(workspace: Workspace, patient: Patient) -> Run:
 
     Where no such run is there, the newest finished one of that kind, else the newest. Raises UserError when there is none at all.
     """
-    kind = "image" if patient.is_unknown else "multimodal"
+    return _usual_run(workspace, "image" if patient.is_unknown else "multimodal")
+
+
+def multimodal_run(workspace: Workspace) -> Run:
+    """The run that `default_run` gives where something is known of the patient, whose task has the fields to be asked."""
+    return _usual_run(workspace, "multimodal")
+
+
+def _usual_run(workspace: Workspace, kind: str) -> Run:
     if shipped := runs.find(workspace, SHIPPED[kind]):
         return shipped
     finished = [run for run in runs.list_runs(workspace) if run.can_predict]

@@ -3,6 +3,7 @@
 | file | what it holds |
 |---|---|
 | `config.json` | the TrainConfig |
+| `task.json` | the Task; where it is missing, HAM10000 |
 | `status.json` | the Status, replaced atomically; touched every few seconds by whoever trains the run |
 | `history.jsonl` | an Epoch a line |
 | `train.log` | what the training process printed |
@@ -40,6 +41,7 @@ from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
 from skin.files import leftovers, partial_path, read_json, unwritten, write_atomically
 from skin.records import LARGEST, checked
+from skin.task import HAM10000, Task
 from skin.workspace import Workspace
 
 _TELLING = ("config.json", "status.json", "history.jsonl", "report.json", "model.onnx", "network.weights.h5")
@@ -165,6 +167,10 @@ class Run:
         return self.folder / "config.json"
 
     @property
+    def task_path(self) -> Path:
+        return self.folder / "task.json"
+
+    @property
     def status_path(self) -> Path:
         return self.folder / "status.json"
 
@@ -212,6 +218,23 @@ class Run:
     def config(self) -> TrainConfig:
         """The recipe; it never changes. Raises UserError when the file is missing or damaged."""
         return TrainConfig.load(self.config_path)
+
+    @property
+    def task(self) -> Task:
+        """What it tells apart. Raises UserError when the file is damaged or of a kind that is not known here."""
+        return (
+            Task.load(self.task_path) if self.task_path.exists() else HAM10000
+        )  # as every run made before there were tasks
+
+    def keep_task(self, task: Task) -> None:
+        """Write the task of a run that has none yet. Raises UserError when it has another one."""
+        if not self.task_path.exists() and not self.history():
+            write_atomically(self.task_path, task.to_json().encode())
+        elif not self.task.asks_as(task):
+            raise UserError(
+                f"The run {self.name!r} tells apart {', '.join(self.task.codes)}, and its data set now says "
+                f"{', '.join(task.codes)}, or other fields: restore the data set, or start a new run."
+            )
 
     def status(self) -> Status:
         """What the run does now; "interrupted" where its job died without a word.
@@ -303,13 +326,13 @@ class Run:
             return []
 
     def sound_status(self) -> Status:
-        """The status of a run whose settings can be read, too. Raises UserError where either is damaged."""
-        _ = self.config
+        """The status of a run whose settings and task can be read, too. Raises UserError where one is damaged."""
+        _ = self.config, self.task
         return self.status()
 
     @property
     def can_predict(self) -> bool:
-        """Whether the run is finished and exported, and its settings can be read."""
+        """Whether the run is finished and exported, and its settings and task can be read."""
         try:
             return self.onnx_path.is_file() and self.sound_status().state is State.FINISHED
         except UserError:

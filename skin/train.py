@@ -42,7 +42,6 @@ from skin.errors import UserError
 from skin.evaluation.predictions import save_predictions
 from skin.evaluation.report import Evaluation, evaluate_parts, save_report
 from skin.files import refusals_said, unwritten, write_atomically
-from skin.lesion import CODES
 from skin.models import export
 from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
 from skin.models.classifier import Classifier, build_classifier
@@ -54,6 +53,7 @@ from skin.models.onnx import OnnxNetwork, load_model
 from skin.predict import predictions_of
 from skin.progress import Progress, silent
 from skin.run import Epoch, Run, State
+from skin.task import Task
 from skin.workspace import Workspace
 
 LOG = logging.getLogger("skin.train")
@@ -82,7 +82,7 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
         start = checkpoint.resume(run)
         if start:
             LOG.info("Resuming %s.", start.title)
-        fit = Fit(run, material, build_classifier(run.config, workspace), monitor, start)
+        fit = Fit(run, material, build_classifier(run.config, material.dataset.task, workspace), monitor, start)
         _train_head(fit, workspace)
         _train_network(fit)
         monitor.enter(State.EVALUATING)
@@ -195,15 +195,19 @@ class Fit:
     def config(self) -> TrainConfig:
         return self.run.config
 
+    @property
+    def task(self) -> Task:
+        return self.material.dataset.task
+
     @cached_property
     def loss(self) -> keras.losses.Loss:
         """Cross-entropy, adjusted to the training part's class shares where so configured."""
-        offsets = self.offsets if self.config.imbalance == "logit-adjustment" else np.zeros(len(CODES))
+        offsets = self.offsets if self.config.imbalance == "logit-adjustment" else np.zeros(len(self.task))
         return AdjustedCrossentropy(offsets, self.config.label_smoothing)
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
-        """What the training part's class shares add to the logits of shape (7,), to the configured strength."""
+        """What the training part's class shares add to the logits of shape (n_classes,), to the configured strength."""
         return self.config.imbalance_strength * np.log(self._shares)
 
     @cached_property
@@ -216,14 +220,14 @@ class Fit:
 
     @cached_property
     def _shares(self) -> NDArray[np.float64]:
-        counts = np.bincount(self.material.truth[self.material.rows("train")], minlength=len(CODES))
+        counts = np.bincount(self.material.truth[self.material.rows("train")], minlength=len(self.task))
         return np.maximum(counts, 0.5) / counts.sum()  # a class that is not there must not be infinitely rare
 
     def examples(self, inputs: NDArray[np.float32] | NDArray[np.uint8]) -> Examples:
         """The training part, drawn from features or pixels of all images."""
         rows = self.material.rows("train")
-        targets = np.eye(len(CODES), dtype=np.float32)[self.material.truth[rows]]
-        return Examples(inputs, rows, self.material.patients[rows], targets, self.weights[rows])
+        targets = np.eye(len(self.task), dtype=np.float32)[self.material.truth[rows]]
+        return Examples(inputs, rows, self.material.patients[rows], targets, self.weights[rows], self.task)
 
     def validation_inputs(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The validation part as Keras wants it."""
@@ -327,7 +331,7 @@ def _next_epoch(run: Run, stage: Stage) -> int | None:
 def _validate(fit: Fit, logits: NDArray[np.float32]) -> dict[str, float]:
     rows = fit.material.rows("validation")
     truth = fit.material.truth[rows]
-    targets = np.eye(len(CODES), dtype=np.float32)[truth]
+    targets = np.eye(len(fit.task), dtype=np.float32)[truth]
     loss = keras.ops.convert_to_numpy(fit.loss(targets, logits, sample_weight=fit.weights[rows]))
     predicted = logits.argmax(axis=1)
     return {
@@ -374,7 +378,7 @@ def _adjust(fit: Fit) -> None:
 
 def _finish(fit: Fit, workspace: Workspace) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
-    run, material = fit.run, fit.material
+    run, material, dataset = fit.run, fit.material, fit.material.dataset
     _adjust(fit)
     _save_weights(fit.classifier.network, run.weights_path)
     network = _inference_network(run, _in_float32(fit, workspace))
@@ -388,12 +392,12 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
     if run.onnx_path.exists():
         export.set_temperature(run.onnx_path, temperature)
     predictions = {
-        part: predictions_of([material.dataset.images[row] for row in rows[part]], tempered(views[part], temperature))
+        part: predictions_of(fit.task, [dataset.images[row] for row in rows[part]], tempered(views[part], temperature))
         for part in rows
     }
     save_predictions(run.predictions_path, predictions)
-    reports = evaluate_parts(predictions, group(material.dataset.images))
-    evaluation = Evaluation.now(material.dataset)
+    reports = evaluate_parts(predictions, group(dataset))
+    evaluation = Evaluation.now(dataset)
     save_report(
         run.report_path,
         {part: dataclasses.replace(report, evaluation=evaluation) for part, report in reports.items()},
@@ -404,7 +408,8 @@ def _in_float32(fit: Fit, workspace: Workspace) -> Classifier:
     """The classifier with the weights it has now, to be run in float32 throughout, whatever it is trained in."""
     if fit.config.mixed_precision == "off":
         return fit.classifier
-    plain = build_classifier(dataclasses.replace(fit.config, weights="none", mixed_precision="off"), workspace)
+    config = dataclasses.replace(fit.config, weights="none", mixed_precision="off")
+    plain = build_classifier(config, fit.task, workspace)
     plain.network.set_weights(fit.classifier.network.get_weights())
     return plain
 
@@ -418,8 +423,8 @@ def _inference_network(run: Run, classifier: Classifier) -> Network:
             run.name,
         )
         return KerasNetwork(classifier)
-    export.export(classifier.for_inference(), run.onnx_path)
-    return OnnxNetwork(run.onnx_path)
+    export.export(classifier.for_inference(), run.onnx_path, run.task)
+    return OnnxNetwork(run.onnx_path, run.task)
 
 
 def export_run(run: Run, workspace: Workspace, half: bool = False, output: Path | None = None) -> Path:
@@ -437,7 +442,7 @@ def export_run(run: Run, workspace: Workspace, half: bool = False, output: Path 
     elif output is None:
         load_model(path)  # as it is, unless it is damaged
     else:
-        export.copy(run.onnx_path, output)
+        export.copy(run.onnx_path, output, run.task)
     if half:
         export.halve(path)
     return path
@@ -447,9 +452,10 @@ def _export_weights(run: Run, workspace: Workspace, path: Path) -> None:
     if keras.backend.backend() != "tensorflow":
         raise UserError("The export needs Keras on TensorFlow: unset KERAS_BACKEND, or set it to tensorflow.")
     temperature = load_temperature(run.calibration_path)
-    classifier = build_classifier(dataclasses.replace(run.config, weights="none", mixed_precision="off"), workspace)
+    plain = dataclasses.replace(run.config, weights="none", mixed_precision="off")
+    classifier = build_classifier(plain, run.task, workspace)
     _load_weights(classifier.network, run.weights_path)
-    export.export(classifier.for_inference(), path, temperature)
+    export.export(classifier.for_inference(), path, run.task, temperature)
 
 
 def _save_weights(network: keras.Model, path: Path) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_network
+from ham import CODES
 from hypothesis import HealthCheck, settings
 from small import SMALL, SmallDisk
 
 from skin.config import TrainConfig
 from skin.data import datasets
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.evaluation.predictions import Predictions, save_predictions
-from skin.lesion import CODES
 from skin.predict import SHIPPED
 from skin.run import Run, State
 from skin.workspace import Workspace

@@ -8,14 +8,15 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import pytest
+from ham import CODES, someone
 from PIL import Image
 
 from skin import batch
 from skin.data import pixels
 from skin.errors import UsageError, UserError
-from skin.lesion import CODES
-from skin.patient import Patient, Sex, Site
+from skin.patient import Patient
 from skin.predict import Predictor
+from skin.task import HAM10000
 from skin.ui import answer
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
 from skin.ui.uploads import Upload
@@ -25,7 +26,7 @@ Item = TypeVar("Item")
 
 
 def table(text: str) -> batch.Patients:
-    return batch.read_patients("patients.csv", text.encode())
+    return batch.read_patients("patients.csv", text.encode(), HAM10000)
 
 
 def photograph(name: str, colour: str) -> Upload:
@@ -43,7 +44,7 @@ def asking(workspace: Workspace, choice: str) -> batch.Choose:
 
 def test_the_table_says_what_is_known_of_each_image() -> None:
     patients = table("image,age,sex,site\na.jpg,45,female,back\nb.jpg,,male,\n")
-    assert patients == {"a.jpg": Patient(45, Sex.FEMALE, Site.BACK), "b.jpg": Patient(None, Sex.MALE)}
+    assert patients == {"a.jpg": someone(45, "female", "back"), "b.jpg": someone(None, "male")}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_the_table_says_what_is_known_of_each_image() -> None:
     ],
 )
 def test_separators_letter_case_order_and_further_columns_do_not_matter(text: str) -> None:
-    assert table(text) == {"a.jpg": Patient(45)}
+    assert table(text) == {"a.jpg": someone(45)}
 
 
 @pytest.mark.parametrize("text", ["", "age,sex\n45,male\n", "image,diagnosis\na.jpg,mel\n", "\n\n\n", "image\na.jpg\n"])
@@ -68,7 +69,7 @@ def test_a_table_without_its_columns_is_refused(text: str) -> None:
 @pytest.mark.parametrize("content", [bytes(range(256)), b"\xff\xfe\x00", b'image,age\n"a.jpg,45\n'])
 def test_what_is_no_table_is_refused(content: bytes) -> None:
     with pytest.raises(UserError, match=r"patients\.csv"):
-        batch.read_patients("patients.csv", content)
+        batch.read_patients("patients.csv", content, HAM10000)
 
 
 def test_a_wrong_value_is_named_with_its_row() -> None:
@@ -78,18 +79,18 @@ def test_a_wrong_value_is_named_with_its_row() -> None:
 
 @pytest.mark.parametrize("name", ["A.JPG", "folder/a.jpg", "folder/sub/a.jpg"])
 def test_an_image_is_found_by_its_name_with_or_without_its_folder(name: str) -> None:
-    assert batch.patient_of(name, {"a.jpg": Patient(45)}) == Patient(45)
+    assert batch.patient_of(name, {"a.jpg": someone(45)}) == someone(45)
 
 
 def test_an_image_is_found_by_its_id() -> None:
-    assert batch.patient_of("ISIC_1.jpg", {"isic_1": Patient(45)}) == Patient(45)
+    assert batch.patient_of("ISIC_1.jpg", {"isic_1": someone(45)}) == someone(45)
 
 
 def test_the_full_path_goes_before_the_name() -> None:
-    patients = {"left/a.jpg": Patient(45), "a.jpg": Patient(50)}
-    assert batch.patient_of("left/a.jpg", patients) == Patient(45)
-    assert batch.patient_of("right/a.jpg", patients) == Patient(50)
-    assert batch.patient_of("images/left/a.jpg", patients) == Patient(45)
+    patients = {"left/a.jpg": someone(45), "a.jpg": someone(50)}
+    assert batch.patient_of("left/a.jpg", patients) == someone(45)
+    assert batch.patient_of("right/a.jpg", patients) == someone(50)
+    assert batch.patient_of("images/left/a.jpg", patients) == someone(45)
 
 
 # Predicting
@@ -97,14 +98,14 @@ def test_the_full_path_goes_before_the_name() -> None:
 
 def test_a_row_an_image_with_the_model_that_fits_what_is_known(two_models: Workspace) -> None:
     files = [photograph("red.png", "red"), photograph("blue.png", "blue")]
-    red, blue = batch.predict_all(asking(two_models, AUTOMATIC), files, {"blue.png": Patient(90)})
+    red, blue = batch.predict_all(asking(two_models, AUTOMATIC), files, {"blue.png": someone(90)})
     assert (red["image"], red["run"], red["diagnosis"]) == ("red.png", "ham10000-image", "mel")
     assert (blue["image"], blue["run"], blue["age"]) == ("blue.png", "ham10000-multimodal", 90)
     assert blue["malignant_probability"] > 0.2
 
 
 def test_a_batch_says_the_same_as_one_image_alone(two_models: Workspace) -> None:
-    patient, choose = Patient(60, Sex.MALE, Site.FACE), asking(two_models, "ham10000-multimodal")
+    patient, choose = someone(60, "male", "face"), asking(two_models, "ham10000-multimodal")
     file = photograph("a.png", "purple")
     (row,) = batch.predict_all(choose, [file], {"a.png": patient})
     (predictor,) = choose(patient)
@@ -172,12 +173,12 @@ def test_progress_is_told(two_models: Workspace) -> None:
 @pytest.fixture
 def rows(two_models: Workspace) -> list[batch.Row]:
     files = [photograph("red.png", "red"), Upload("bad.jpg", b"text")]
-    return batch.predict_all(asking(two_models, AUTOMATIC), files, {"red.png": Patient(45.5)})
+    return batch.predict_all(asking(two_models, AUTOMATIC), files, {"red.png": someone(45.5)})
 
 
 def test_the_file_holds_everything(rows: list[batch.Row]) -> None:
     frame = pd.read_csv(io.StringIO(batch.to_frame(rows).to_csv(index=False)))
-    assert list(frame) == batch.COLUMNS
+    assert list(frame) == ["image", "age", "sex", "site", *batch.ANSWER, *CODES, "error"]
     assert frame.loc[0, list(CODES)].sum() == pytest.approx(1, abs=1e-4)
     assert frame.loc[0, "age"] == 45.5
     assert pd.isna(frame.loc[0, "error"])
@@ -201,7 +202,7 @@ def test_the_name_of_a_file_is_no_markup() -> None:
 
 
 def test_the_summary_counts_what_failed_and_what_the_table_named_in_vain(rows: list[batch.Row]) -> None:
-    said = batch.summary(rows, {"red.png": Patient(), "elsewhere.png": Patient(), "other": Patient()})
+    said = batch.summary(rows, {"red.png": someone(), "elsewhere.png": someone(), "other": someone()})
     assert said == (
         "1 answer. 1 file could not be read: the table says why. 2 rows of your table named no image of this batch."
     )

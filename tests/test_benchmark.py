@@ -3,7 +3,7 @@
 import pytest
 
 from skin.benchmark import BENCHMARKS, measure
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.workspace import Workspace
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_network
+from ham import CODES, someone
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -21,16 +22,15 @@ from skin import checkpoint, jobs
 from skin.__main__ import app
 from skin.checkpoint import Checkpoint
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.data.splits import SPLITTERS
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.errors import UserError
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.evaluation.report import evaluate_parts, save_report
-from skin.lesion import CODES
-from skin.patient import Patient
 from skin.run import Epoch, Run, State
+from skin.task import HAM10000
 from skin.ui import (
     asking,
     comparison_tab,
@@ -80,6 +80,7 @@ def finished(workspace: Workspace, name: str, dataset: Dataset) -> Run:
     parts = {part: predictions(dataset, split.parts[part]) for part in ("validation", "test")}
     save_predictions(run.predictions_path, parts)
     save_report(run.report_path, evaluate_parts(parts))
+    run.keep_task(HAM10000)
     run.append_history(Epoch(1, 1, 1.0, 0.5, 0.9, 0.6, 0.5, 1e-3, 2.0, 100.0))
     run.append_history(Epoch(2, 1, 0.8, 0.5, 0.7, 0.6, 0.5, 1e-3, 2.0, 100.0))
     run.log_path.write_text("12:00:00 Finished.\n")
@@ -132,6 +133,7 @@ DAMAGES: dict[str, Damage] = {
 }
 FILES = (
     "config.json",
+    "task.json",
     "status.json",
     "history.jsonl",
     "train.log",
@@ -308,8 +310,9 @@ def test_a_damaged_file_is_a_sentence_everywhere_and_no_other_run_is_touched(
         listed = {row["name"]: row["state"] for row in json.loads(check_command(["runs", "--json"], home))}
         assert listed[OTHER] == "finished"
         assert listed[VICTIM] in ("damaged", "finished")
-        assert (listed[VICTIM] == "damaged") == (name in ("config.json", "report.json") or is_nonsense(name, kind))
-        assert Predictors(home).choose(OTHER, Patient())[0].run.name == OTHER
+        is_needed = name in ("config.json", "report.json") or (name, kind != "missing") == ("task.json", True)
+        assert (listed[VICTIM] == "damaged") == (is_needed or is_nonsense(name, kind))
+        assert Predictors(home).choose(OTHER, someone())[0].run.name == OTHER
         assert load_subject(home, Key.of_run(home, OTHER, "test")).title == "other, test part"
         check_command(["rename", VICTIM, "renamed"], home)
         check_command(["rename", "renamed", VICTIM], home)
@@ -353,6 +356,7 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 UNFINISHED_FILES = (
     "config.json",
+    "task.json",
     "status.json",
     "history.jsonl",
     "train.log",

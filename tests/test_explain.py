@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from ham import CODES, UNKNOWN, someone
 from numpy.typing import NDArray
 
 from skin.explain import EXPLANATIONS
-from skin.lesion import CODES
 from skin.models.network import Features, encode_image
 from skin.models.onnx import OnnxNetwork
-from skin.patient import UNKNOWN, Patient, encode
 from skin.run import Run
+from skin.task import HAM10000
 
 SIZE = 56
 CELL = 8
@@ -63,10 +63,10 @@ def test_where_nothing_speaks_for_a_diagnosis_the_map_is_empty(name: str) -> Non
 
 @pytest.mark.parametrize("name", EXPLANATIONS)
 def test_every_row_explains_a_trained_network_and_says_what_it_cannot(name: str, trained_run: Run) -> None:
-    network = OnnxNetwork(trained_run.onnx_path)
+    network = OnnxNetwork(trained_run.onnx_path, HAM10000)
     pixels = np.random.default_rng(0).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     before = pixels.copy()
-    heatmaps = EXPLANATIONS[name].explain(encode_image(network, pixels, 1), encode([Patient(60)])[0])
+    heatmaps = EXPLANATIONS[name].explain(encode_image(network, pixels, 1), HAM10000.encode([someone(60)])[0])
     assert heatmaps.shape == (*pixels.shape[:2], len(CODES))
     assert 0 <= heatmaps.min() <= heatmaps.max() <= 1
     np.testing.assert_array_equal(pixels, before)

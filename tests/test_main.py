@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from ham import CODES
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from skin import batch, jobs
 from skin.__main__ import app
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.evaluation.metrics import METRICS
-from skin.lesion import CODES
 from skin.run import Run, State
 from skin.workspace import Workspace
 
@@ -170,7 +170,7 @@ def test_predict_takes_a_folder_and_a_table_of_patients(two_models: Workspace, f
 def test_predict_writes_the_table_that_the_app_gives(two_models: Workspace, folder: Path, tmp_path: Path) -> None:
     result = call(two_models, "predict", str(folder), "--csv", str(tmp_path / "answers.csv"), "--sex", "male")
     table = pd.read_csv(tmp_path / "answers.csv")
-    assert list(table) == batch.COLUMNS
+    assert list(table) == ["image", "age", "sex", "site", *batch.ANSWER, *CODES, "error"]
     assert table["error"].notna().tolist() == [True, False, False]
     assert table["sex"].tolist() == ["male"] * 3
     assert table["run"].tolist()[1:] == ["ham10000-multimodal"] * 2

@@ -4,22 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ham import CODES, someone
 from PIL import Image
 
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.data.splits import Split
 from skin.errors import UserError
 from skin.evaluation.operating_point import Thresholds, choose_thresholds
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import evaluate_parts
-from skin.lesion import CODES, Malignancy, Risk
-from skin.patient import Patient, Sex, Site
+from skin.external import judged
 from skin.predict import SHIPPED, Prediction, Predictor, default_run
 from skin.run import Run, State
+from skin.task import HAM10000, Malignancy, Risk
 from skin.workspace import Workspace
 
-PATIENT = Patient(60, Sex.MALE, Site.BACK)
+PATIENT = someone(60, "male", "back")
 
 
 class Bare(Workspace):
@@ -101,7 +102,7 @@ def test_advice_gives_the_reason_for_the_risk() -> None:
 
 def test_a_prediction_has_the_risk_that_the_report_counts(predictor: Predictor) -> None:
     parts = load_predictions(predictor.run.predictions_path)
-    risks = choose_thresholds(parts["validation"]).risks(parts["test"].probabilities)
+    risks = choose_thresholds(parts["validation"]).risks(HAM10000, parts["test"].probabilities)
     made = [predictor.record(prediction)["risk"] for prediction in map(predictor.judge, parts["test"].probabilities)]
     assert made == risks.tolist()
     point = evaluate_parts(parts)["test"].operating_point
@@ -116,7 +117,7 @@ def test_prediction_meets_the_same_tensors_as_evaluation_did(
     saved = load_predictions(predictor.run.predictions_path)["test"]
     rows = {image.image_id: row for row, image in enumerate(demo.images)}
     test = np.array([rows[image_id] for image_id in Split.load(predictor.run.split_path).test])
-    again = predictor.predict_dataset(demo, test, shared_workspace)
+    again = judged(predictor, demo, test, shared_workspace)
     assert again.image_ids == saved.image_ids
     np.testing.assert_array_equal(again.truth, saved.truth)
     np.testing.assert_allclose(again.probabilities, saved.probabilities, atol=1e-4)
@@ -144,7 +145,7 @@ def test_bytes_picture_and_array_are_the_same_image(predictor: Predictor, demo: 
 def test_a_multimodal_model_heeds_the_patient(predictor: Predictor, demo: Dataset) -> None:
     assert predictor.takes_patient
     image = predictor.encode(demo.images[0].path)
-    known, unknown = predictor.predict_encoded(image, [PATIENT, Patient()])
+    known, unknown = predictor.predict_encoded(image, [PATIENT, someone()])
     assert shares(known) == pytest.approx(shares(predictor.predict(demo.images[0].path, PATIENT)), abs=1e-5)
     assert shares(unknown) == pytest.approx(shares(predictor.predict(demo.images[0].path)), abs=1e-5)
     assert shares(known) != pytest.approx(shares(unknown), abs=1e-4)
@@ -189,7 +190,7 @@ def put(workspace: Workspace, name: str, model: str) -> Run:
 
 def test_without_a_run_the_way_to_one_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="skin train --dataset demo"):
-        default_run(Bare(tmp_path), Patient())
+        default_run(Bare(tmp_path), someone())
 
 
 def test_the_shipped_run_is_chosen_by_what_is_known_of_the_patient(tmp_path: Path) -> None:
@@ -197,8 +198,8 @@ def test_the_shipped_run_is_chosen_by_what_is_known_of_the_patient(tmp_path: Pat
     for model, name in SHIPPED.items():
         put(workspace, name, model)
     put(workspace, "newer", "image")
-    assert default_run(workspace, Patient()).name == "ham10000-image"
-    assert default_run(workspace, Patient(sex=Sex.FEMALE)).name == "ham10000-multimodal"
+    assert default_run(workspace, someone()).name == "ham10000-image"
+    assert default_run(workspace, someone(sex="female")).name == "ham10000-multimodal"
 
 
 def test_where_none_was_shipped_the_newest_that_can_predict_is_chosen(tmp_path: Path) -> None:
@@ -206,4 +207,4 @@ def test_where_none_was_shipped_the_newest_that_can_predict_is_chosen(tmp_path: 
     put(workspace, "older", "image")
     put(workspace, "newer", "image")
     Run.create(workspace, "unfinished", TrainConfig.from_preset("demo"))
-    assert default_run(workspace, Patient()).name == "newer"
+    assert default_run(workspace, someone()).name == "newer"

@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from ham import CODES
 from small import SMALL, SmallDisk
 
 from skin.config import TrainConfig
 from skin.data import splits
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.engines.engine import Job
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import load_report
-from skin.lesion import CODES
 from skin.models.monitor import Monitor
 from skin.models.onnx import open_session
 from skin.predict import Predictor
@@ -65,6 +65,7 @@ def test_a_finished_run_has_everything_and_nothing_temporary(trained_run: Run) -
     names = {path.name for path in trained_run.folder.iterdir()}
     assert names == {
         "config.json",
+        "task.json",
         "status.json",
         "history.jsonl",
         "train.log",

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from ham import CODES, WIDTH
 from onnx import TensorProto, helper, numpy_helper
-
-from skin.lesion import CODES
-from skin.patient import WIDTH
 
 SIZE = 32
 CELL = 8

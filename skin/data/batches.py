@@ -11,7 +11,7 @@ from PIL import Image
 
 from skin.config import TrainConfig
 from skin.data.views import ORIENTATIONS, orient
-from skin.patient import drop_fields
+from skin.task import Task
 
 Inputs = NDArray[np.float32] | NDArray[np.uint8]
 
@@ -21,6 +21,7 @@ class Examples:
     """The training part: `inputs` is features of shape (n, channels) or pixels of shape (n_images, size, size, 3).
 
     `rows` picks the part's images from `inputs`; `patients`, `targets` (one-hot) and `weights` are as long as `rows`.
+    The task says which columns of a patient are one field.
     """
 
     inputs: Inputs
@@ -28,6 +29,7 @@ class Examples:
     patients: NDArray[np.float32]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
+    task: Task
 
 
 Batch = tuple[tuple[Inputs, ...], NDArray[np.float32], NDArray[np.float32]]
@@ -59,7 +61,7 @@ class Batches(keras.utils.PyDataset):
         examples = self._examples
         inputs: tuple[Inputs, ...] = (self._drawn(examples.rows[picked], rng),)
         if self._config.model == "multimodal":
-            inputs = (*inputs, drop_fields(examples.patients[picked], self._config.field_dropout, rng))
+            inputs = (*inputs, examples.task.drop_fields(examples.patients[picked], self._config.field_dropout, rng))
         return inputs, examples.targets[picked], examples.weights[picked]
 
     def _drawn(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Inputs:

@@ -1,82 +1,28 @@
-"""The data sets: a table of sources, and the record that each of them reads."""
+"""The sources of data sets, and the layouts of folders that can be read."""
 
-import hashlib
 import os
 import shutil
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from skin.data import ham10000, synthetic
-from skin.data.ham10000 import Dropped
+from skin.data import folder as folders
+from skin.data import ham10000, isic2019, own, synthetic
+from skin.data.dataset import Dataset
+from skin.data.folder import Contents, Table
 from skin.errors import UserError
-from skin.lesion import LesionImage
 from skin.progress import Progress, silent
 from skin.workspace import Workspace
-
-__all__ = ["DATASETS", "Dataset", "Dropped", "Source", "find_folder", "load"]
 
 _DEMO = "demo-1"
 """Folder of the drawn data set; the number is raised when the drawing changes."""
 
-
-@dataclass(frozen=True)
-class Dataset:
-    """Labelled images. `name` is what `load` takes to read it again; `notes` are remarks on what was read."""
-
-    name: str
-    title: str
-    images: tuple[LesionImage, ...]
-    dropped: tuple[Dropped, ...] = ()
-    notes: tuple[str, ...] = ()
-    synthetic: bool = False
-
-    @cached_property
-    def key(self) -> str:
-        """16 hex digits that change with the image files, for naming what is computed from them."""
-        return ham10000.fingerprint(self.images)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits that change with any image's id, lesion or diagnosis, wherever the files lie.
-
-        The first of the SHA-256 of the three, tab-separated, a line an image, the lines sorted.
-        """
-        lines = sorted(f"{image.image_id}\t{image.lesion_id}\t{image.diagnosis}\n" for image in self.images)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-
-    def frame(self) -> pd.DataFrame:
-        """A row an image; age in years, NaN where unknown."""
-        return pd.DataFrame(
-            {
-                "image_id": [image.image_id for image in self.images],
-                "lesion_id": [image.lesion_id for image in self.images],
-                "diagnosis": [image.diagnosis for image in self.images],
-                "age": np.array([image.patient.age for image in self.images], float),
-                "sex": [str(image.patient.sex) for image in self.images],
-                "site": [str(image.patient.site) for image in self.images],
-                "confirmed_by": [image.confirmed_by for image in self.images],
-                "source": [image.source for image in self.images],
-                "path": [str(image.path) for image in self.images],
-            }
-        )
-
-    def findings(self) -> tuple[str, ...]:
-        """A sentence for every kind of reason why images were left out, with their ids, and the notes."""
-        ids = defaultdict(list)
-        for dropped in self.dropped:
-            ids[dropped.reason.partition(":")[0]].append(dropped.image_id)
-        return tuple(f"{len(names)} left out, {kind}: {_listed(names)}." for kind, names in ids.items()) + self.notes
-
-
-def _listed(names: list[str], most: int = 10) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+LAYOUTS: dict[str, Callable[[Mapping[str, Path]], Table | None]] = {
+    "HAM10000_metadata.csv": ham10000.table,
+    "…_GroundTruth.csv of an ISIC challenge": isic2019.table,
+    "task.json": own.table,
+}
+"""Every layout of a folder, by what it is known by; each makes a Table of the folder's files, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +43,11 @@ def load(name: str, workspace: Workspace, progress: Progress = silent) -> Datase
 
 
 def _read_demo(name: str, workspace: Workspace, progress: Progress) -> Dataset:
-    contents = ham10000.read(_drawn(workspace, progress), workspace, progress)
-    return Dataset(name, "Demo (synthetic)", contents.images, contents.dropped, contents.notes, synthetic=True)
+    return _dataset(name, "Demo (synthetic)", read(_drawn(workspace, progress), workspace, progress), synthetic=True)
+
+
+def _dataset(name: str, title: str, contents: Contents, synthetic: bool = False) -> Dataset:
+    return Dataset(name, title, contents.images, contents.dropped, contents.notes, synthetic, contents.task)
 
 
 def _drawn(workspace: Workspace, progress: Progress) -> Path:
@@ -123,8 +72,28 @@ def _drawn(workspace: Workspace, progress: Progress) -> Path:
 
 
 def _read_kaggle(name: str, workspace: Workspace, progress: Progress) -> Dataset:
-    contents = ham10000.read(ham10000.download(workspace), workspace, progress)
-    return Dataset(name, "HAM10000 (Kaggle)", contents.images, contents.dropped, contents.notes)
+    return _dataset(name, "HAM10000 (Kaggle)", read(ham10000.download(workspace), workspace, progress))
+
+
+def read(folder: Path, workspace: Workspace, progress: Progress = silent) -> Contents:
+    """The images of a folder in one of LAYOUTS. Raises UserError when it is in none, or not one image can be used."""
+    return folders.read(folder, _table(folder), workspace, progress)
+
+
+def listing(folder: Path) -> Contents:
+    """What the folder's table lists and has a file, without opening an image, which takes a while the first time.
+
+    Raises UserError when the folder is in none of LAYOUTS, or not one image can be used.
+    """
+    return folders.listing(folder, _table(folder))
+
+
+def _table(folder: Path) -> Table:
+    entries = folders.entries(folder)
+    for table_of in LAYOUTS.values():
+        if (table := table_of(entries)) is not None:
+            return table
+    raise UserError(f"{folder} holds no {', no '.join(LAYOUTS)}: give the folder of a data set.")
 
 
 def find_folder(name: str) -> Path:
@@ -139,8 +108,7 @@ def find_folder(name: str) -> Path:
 
 def _read_folder(name: str, workspace: Workspace, progress: Progress) -> Dataset:
     folder = find_folder(name)
-    contents = ham10000.read(folder, workspace, progress)
-    return Dataset(str(folder), folder.name, contents.images, contents.dropped, contents.notes)
+    return _dataset(str(folder), folder.name, read(folder, workspace, progress))
 
 
 DATASETS: dict[str, Source] = {
@@ -148,6 +116,10 @@ DATASETS: dict[str, Source] = {
         "Demo (synthetic)", "About 400 drawn images of no real patient: for trying everything out.", _read_demo
     ),
     "kaggle": Source("HAM10000 (Kaggle)", "All 10,015 images, downloaded once from Kaggle (about 5 GB).", _read_kaggle),
-    "folder": Source("A folder", "Any folder in Kaggle's layout: images and HAM10000_metadata.csv.", _read_folder),
+    "folder": Source(
+        "A folder",
+        "Images with HAM10000_metadata.csv, an ISIC challenge's …_GroundTruth.csv, or a task.json and metadata.csv of one's own.",
+        _read_folder,
+    ),
 }
 """Every source of data sets; a new one is a function and a row."""

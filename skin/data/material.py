@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from skin import patient
+from skin.config import TrainConfig
 from skin.data import datasets, splits
+from skin.data.dataset import Dataset
 from skin.data.pixels import open_pixels
 from skin.errors import UserError
-from skin.lesion import CODES
 from skin.progress import Progress, silent
 from skin.run import Run
+from skin.task import Task
 from skin.workspace import Workspace
 
 LOG = logging.getLogger("skin.train")
@@ -25,7 +26,7 @@ LOG = logging.getLogger("skin.train")
 class Material:
     """The data of a run: pixels of shape (n_images, size, size, 3), encoded patients, truth as class indices."""
 
-    dataset: datasets.Dataset
+    dataset: Dataset
     split: splits.Split
     pixels: NDArray[np.uint8]
     patients: NDArray[np.float32]
@@ -40,13 +41,21 @@ class Material:
         return {image.image_id: row for row, image in enumerate(self.dataset.images)}
 
 
+def check_fields(config: TrainConfig, task: Task) -> None:
+    """Raises UserError where the model is to look at the patient, and the task has no field."""
+    if config.model == "multimodal" and not task.fields:
+        raise UserError(f"{task.title} tells nothing of the patient: train the model 'image' on it.")
+
+
 def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -> Material:
     """The run's data set, split once and for all, and decoded.
 
-    Raises UserError when a resumed run's images are no longer all there.
+    Raises UserError when a resumed run's images are no longer all there, or have other diagnoses now.
     """
     config = run.config
     dataset = datasets.load(config.dataset, workspace, progress)
+    check_fields(config, dataset.task)
+    run.keep_task(dataset.task)
     if dataset.dropped:
         LOG.info("%d rows of %s are left out; `python -m skin data` names them.", len(dataset.dropped), dataset.title)
     if not run.split_path.exists():
@@ -61,6 +70,6 @@ def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -
         dataset,
         split,
         open_pixels(dataset, config.image_size, workspace, progress),
-        patient.encode([image.patient for image in dataset.images]),
-        np.array([CODES.index(image.diagnosis) for image in dataset.images], np.int64),
+        dataset.task.encode([image.patient for image in dataset.images]),
+        np.array([dataset.task.index(image.diagnosis) for image in dataset.images], np.int64),
     )

@@ -185,7 +185,7 @@ PAINTERS: dict[str, Callable[[Canvas], Pigments]] = {
     "nv": paint_nevus,
     "vasc": paint_vascular,
 }
-"""The painter of each diagnosis in skin.lesion.TAXONOMY."""
+"""The painter of each diagnosis in HAM10000."""
 
 
 def paint(code: str, canvas: Canvas) -> Field:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
@@ -16,15 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skin.data import image_file
+from skin.data.dataset import Dataset, LesionImage
 from skin.data.decoder import DECODERS
 from skin.data.image_file import MAX_BYTES
 from skin.errors import UserError
-from skin.lesion import LesionImage
 from skin.progress import Progress, silent
 from skin.workspace import Workspace
-
-if TYPE_CHECKING:  # at run time, reading a data set needs this module to check its images
-    from skin.data.datasets import Dataset
 
 ImageInput = bytes | Path | Image.Image | NDArray[np.uint8]
 
@@ -82,7 +78,7 @@ def _from_array(array: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(array)
 
 
-def open_pixels(dataset: "Dataset", size: int, workspace: Workspace, progress: Progress = silent) -> NDArray[np.uint8]:
+def open_pixels(dataset: Dataset, size: int, workspace: Workspace, progress: Progress = silent) -> NDArray[np.uint8]:
     """The data set's images as `prepare` makes them, of shape (n_images, size, size, 3), rows as `dataset.images`.
 
     Mapped read-only from a file of the workspace, which is made the first time. A build that was cut short goes on where

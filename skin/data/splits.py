@@ -1,6 +1,6 @@
 """Splits of a data set into training, validation and test parts, and what they leak."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,9 +10,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from skin.data.dataset import LesionImage
 from skin.errors import UserError
 from skin.files import write_atomically
-from skin.lesion import CODES, LesionImage
 
 PARTS = ("train", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)
@@ -79,7 +79,7 @@ def by_lesion(images: Sequence[LesionImage], seed: int) -> Split:
     rows = _rows_of_lesions(images)
     rng = np.random.default_rng(seed)
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    for code in CODES:
+    for code in sorted({image.diagnosis for image in images}):
         lesions = sorted(lesion for lesion, own in rows.items() if images[own[0]].diagnosis == code)
         for part, members in zip(PARTS, _cut(rng.permutation(lesions).tolist(), rows), strict=True):
             parts[part] += [row for lesion in members for row in rows[lesion]]
@@ -168,4 +168,4 @@ def _overlap(parts: Mapping[str, Sequence[LesionImage]], first: str, second: str
 
 
 def _counts(images: Sequence[LesionImage]) -> dict[str, int]:
-    return {code: sum(image.diagnosis == code for image in images) for code in CODES}
+    return dict(Counter(image.diagnosis for image in images))

@@ -83,7 +83,7 @@ PROFILES = {
         {"consensus": 66, "histo": 34},
     ),
 }
-"""The profile of each diagnosis in skin.lesion.TAXONOMY."""
+"""The profile of each diagnosis in HAM10000."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from scipy.stats import binomtest
 from skin.errors import UserError
 from skin.evaluation import metrics
 from skin.evaluation.headline import headline_values, resampled
-from skin.evaluation.metrics import METRICS, PRIMARY, Estimate, Floats
+from skin.evaluation.metrics import METRICS, PRIMARY, Estimate, Floats, metrics_of
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.subgroups import MIN_LESIONS
-from skin.lesion import CODES, diagnosis
 from skin.records import to_plain
+from skin.task import HAM10000, Task
 
 ALPHA = 0.05
 """A corrected p-value below it counts as beyond chance."""
@@ -68,10 +68,11 @@ class Comparison:
     mcnemar_p: float
     verdict: str
     class_verdict: str
+    task: Task = HAM10000
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; null stands for undefined."""
-        values: dict[str, Any] = to_plain(self)
+        """As JSON has it, the task by its name; null stands for undefined."""
+        values: dict[str, Any] = to_plain({**vars(self), "task": self.task.name})
         return values
 
 
@@ -84,7 +85,7 @@ def compare(a: Predictions, b: Predictions, names: tuple[str, str]) -> Compariso
     right_a, right_b = a.predicted == a.truth, b.predicted == b.truth
     only_a, only_b = _ids(a, right_a & ~right_b), _ids(a, right_b & ~right_a)
     values_a, values_b = headline_values(a), headline_values(b)
-    difference = {name: Estimate.of(values_b[name] - values_a[name]) for name in METRICS}
+    difference = {name: Estimate.of(values_b[name] - values_a[name]) for name in metrics_of(a.task)}
     per_class = _per_class(a, b)
     n, n_lesions = len(a.image_ids), len(set(a.lesion_ids))
     sample = f"on {n:,} images of {n_lesions:,} lesions"
@@ -100,7 +101,8 @@ def compare(a: Predictions, b: Predictions, names: tuple[str, str]) -> Compariso
         only_b=only_b,
         mcnemar_p=mcnemar(len(only_a), len(only_b)),
         verdict=_sameness(names, sample) if identical else _verdict(names, difference[PRIMARY], sample),
-        class_verdict=_class_verdict(names, per_class),
+        class_verdict=_class_verdict(names, per_class, a.task),
+        task=a.task,
     )
 
 
@@ -113,7 +115,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
 def _per_class(a: Predictions, b: Predictions) -> dict[str, ClassDifference]:
     """Each diagnosis on the same resamples of lesions as the headline; one correction for all that are tested."""
     of = {name: resampled(b, function) - resampled(a, function) for name, (_, function) in CLASS_MEASURES.items()}
-    rows = [a.truth == k for k in range(len(CODES))]
+    rows = [a.truth == k for k in range(len(a.task))]
     lesions = [len(np.unique(np.array(a.lesion_ids)[chosen])) for chosen in rows]
     tested = [(name, k) for name in CLASS_MEASURES for k, n in enumerate(lesions) if n >= MIN_LESIONS]
     corrected = dict(zip(tested, holm([chance(of[name][:, k]) for name, k in tested]), strict=True))
@@ -124,7 +126,7 @@ def _per_class(a: Predictions, b: Predictions) -> dict[str, ClassDifference]:
             difference={name: Estimate.of(values[:, k]) for name, values in of.items()},
             p={name: corrected.get((name, k), np.nan) for name in CLASS_MEASURES},
         )
-        for k, code in enumerate(CODES)
+        for k, code in enumerate(a.task.codes)
     }
 
 
@@ -153,6 +155,11 @@ def in_order_of(a: Predictions, b: Predictions) -> Predictions:
 
     Raises UserError with the reason when the images or their true diagnoses differ.
     """
+    if a.task.codes != b.task.codes:
+        raise UserError(
+            f"They tell other diagnoses apart ({', '.join(a.task.codes)}, and {', '.join(b.task.codes)}): compare runs on "
+            "the same data set."
+        )
     row = {image_id: i for i, image_id in enumerate(b.image_ids)}
     shared = [image_id for image_id in a.image_ids if image_id in row]
     if len(shared) < max(len(a.image_ids), len(b.image_ids)):
@@ -166,7 +173,7 @@ def in_order_of(a: Predictions, b: Predictions) -> Predictions:
             f"The true diagnosis of {np.sum(a.truth != b.truth[rows]):,} test images differs: "
             "compare runs on the same data set."
         )
-    return Predictions(a.image_ids, a.lesion_ids, a.truth, b.probabilities[rows])
+    return Predictions(a.image_ids, a.lesion_ids, a.truth, b.probabilities[rows], a.task)
 
 
 def _ids(predictions: Predictions, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -192,24 +199,24 @@ def _verdict(names: tuple[str, str], difference: Estimate, sample: str) -> str:
     )
 
 
-def _class_verdict(names: tuple[str, str], per_class: Mapping[str, ClassDifference]) -> str:
+def _class_verdict(names: tuple[str, str], per_class: Mapping[str, ClassDifference], task: Task) -> str:
     a, b = names
     tested = len(CLASS_MEASURES) * sum(row.is_tested for row in per_class.values())
-    few = [diagnosis(code).name for code, row in per_class.items() if not row.is_tested]
+    few = [task.diagnosis(code).name for code, row in per_class.items() if not row.is_tested]
     too_few = f" Too few lesions to tell (fewer than {MIN_LESIONS}): {', '.join(few)}." if few else ""
     if not tested:
         return f"No diagnosis has the {MIN_LESIONS} lesions that it takes to tell on which {a} and {b} differ."
     corrected = f"p < {ALPHA}, Holm's correction for {tested} comparisons"
-    found = "; ".join(_class_words(per_class))
+    found = "; ".join(_class_words(per_class, task))
     if not found:
         return f"On no single diagnosis do {a} and {b} differ beyond chance ({corrected}).{too_few}"
     return f"Beyond chance ({corrected}), {b} minus {a}: {found}.{too_few}"
 
 
-def _class_words(per_class: Mapping[str, ClassDifference]) -> Iterator[str]:
+def _class_words(per_class: Mapping[str, ClassDifference], task: Task) -> Iterator[str]:
     """The differences beyond chance, in points."""
     for code, row in per_class.items():
         for name, (label, _) in CLASS_MEASURES.items():
             if row.beyond_chance(name):
                 value, low, high = (100 * bound for bound in vars(row.difference[name]).values())
-                yield f"{diagnosis(code).name}, {label} {value:+.1f} points (95% interval {low:+.1f} to {high:+.1f})"
+                yield f"{task.diagnosis(code).name}, {label} {value:+.1f} points (95% interval {low:+.1f} to {high:+.1f})"

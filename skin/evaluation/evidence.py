@@ -14,7 +14,7 @@ from skin.evaluation.metrics import METRICS
 from skin.evaluation.operating_point import MALIGNANT_MISSES, SET_MISSES, Thresholds
 from skin.evaluation.report import Report
 from skin.evaluation.subgroups import MIN_LESIONS
-from skin.lesion import CODES, TAXONOMY, Malignancy
+from skin.task import Malignancy
 
 MIN_MALIGNANT = MALIGNANT_MISSES - 1
 """Malignant lesions of the validation part that a threshold needs."""
@@ -36,16 +36,16 @@ def few_lesions(report: Report) -> dict[str, int]:
 
 
 def _lesions(report: Report) -> dict[str, int]:
-    return {code: report.per_class[code].lesions or report.per_class[code].support for code in CODES}
+    return {code: report.per_class[code].lesions or report.per_class[code].support for code in report.task.codes}
 
 
 def _behind(report: Report) -> Mapping[str, int]:
     """Number of lesions that some headline metrics rest on; means over the diagnoses rest on each of these."""
     lesions = _lesions(report)
-    malignant = sum(lesions[d.code] for d in TAXONOMY if d.malignancy is Malignancy.MALIGNANT)
+    malignant = sum(lesions[d.code] for d in report.task.diagnoses if d.malignancy is Malignancy.MALIGNANT)
     return {
         "accuracy": report.n_lesions,
-        "melanoma_sensitivity": lesions["mel"],
+        "melanoma_sensitivity": lesions.get(report.task.find("mel") or "", 0),
         "malignant_auc": min(malignant, report.n_lesions - malignant),
     }
 
@@ -70,7 +70,7 @@ def _of_thresholds(report: Report) -> Iterator[str]:
             f"The validation part has {number} malignant lesions, too few to choose a threshold that finds 95% of them, "
             f"for which it takes {MIN_MALIGNANT}: {effect}."
         )
-    always = [code for code in CODES if thresholds.diagnoses[code] == 0]
+    always = [code for code in report.task.codes if thresholds.diagnoses[code] == 0]
     if always:
         yield (
             f"Every prediction set holds {', '.join(always)}: the validation part has fewer than {SET_MISSES - 1} "

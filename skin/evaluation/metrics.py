@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skin.lesion import CODES, MALIGNANT
+from skin.task import Task
 
 N_RESAMPLES = 1000
 N_BINS = 15
@@ -30,15 +30,17 @@ Floats = NDArray[np.floating[Any]]
 class Metric:
     """A row of METRICS.
 
-    `function` takes truth of shape (n_images,), probabilities of shape (n_images, 7) and weights of shape
-    (n_resamples, n_images), and returns values of shape (n_resamples,), NaN where a resample leaves it undefined.
+    `function` takes the task, truth of shape (n_images,), probabilities of shape (n_images, n_classes) and weights of
+    shape (n_resamples, n_images), and returns values of shape (n_resamples,), NaN where a resample leaves it undefined.
+    `applies` is whether a task has what it asks for.
     """
 
     label: str
     help: str
-    function: Callable[[Truth, Floats, Floats], Floats]
+    function: Callable[[Task, Truth, Floats, Floats], Floats]
     higher_is_better: bool = True
     needs_probabilities: bool = False
+    applies: Callable[[Task], bool] = lambda _: True
 
 
 @dataclass(frozen=True)
@@ -80,25 +82,29 @@ def _weights(lesion_ids: Sequence[str]) -> Iterator[Floats]:
         yield counts[:, lesion_of_image].astype(np.float64)
 
 
-def confusions(truth: Truth, predicted: Truth, weights: Floats) -> Floats:
-    """Weighted confusion matrices, of shape (n_resamples, 7, 7): rows are the truth, columns the prediction."""
-    cells = np.eye(len(CODES) ** 2)[truth * len(CODES) + predicted]
+def confusions(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Weighted confusion matrices, of shape (n_resamples, n_classes, n_classes).
+
+    Rows are the truth, columns the most probable diagnosis.
+    """
+    n_classes = probabilities.shape[1]
+    cells = np.eye(n_classes**2)[truth * n_classes + probabilities.argmax(axis=1)]
     counts: Floats = weights @ cells
-    return counts.reshape(-1, len(CODES), len(CODES))
+    return counts.reshape(-1, n_classes, n_classes)
 
 
 def recalls(confusion: Floats) -> Floats:
-    """Recall of each class, of shape (..., 7); NaN for a class without images."""
+    """Recall of each class, of shape (..., n_classes); NaN for a class without images."""
     return _ratio(_diagonal(confusion), confusion.sum(axis=-1))
 
 
 def precisions(confusion: Floats) -> Floats:
-    """Precision of each class, of shape (..., 7); NaN for a class that is never predicted."""
+    """Precision of each class, of shape (..., n_classes); NaN for a class that is never predicted."""
     return _ratio(_diagonal(confusion), confusion.sum(axis=-2))
 
 
 def f1_scores(confusion: Floats) -> Floats:
-    """F1 of each class, of shape (..., 7); NaN for a class neither present nor predicted."""
+    """F1 of each class, of shape (..., n_classes); NaN for a class neither present nor predicted."""
     return _ratio(2 * _diagonal(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
@@ -117,18 +123,18 @@ def auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
 
 
 def class_recalls(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    """Recall of each class where the most probable diagnosis is the prediction, of shape (n_resamples, 7)."""
-    return recalls(confusions(truth, probabilities.argmax(axis=1), weights))
+    """Recall of each class where the most probable diagnosis is the prediction, of shape (n_resamples, n_classes)."""
+    return recalls(confusions(truth, probabilities, weights))
 
 
 def class_f1_scores(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    """F1 of each class where the most probable diagnosis is the prediction, of shape (n_resamples, 7)."""
-    return f1_scores(confusions(truth, probabilities.argmax(axis=1), weights))
+    """F1 of each class where the most probable diagnosis is the prediction, of shape (n_resamples, n_classes)."""
+    return f1_scores(confusions(truth, probabilities, weights))
 
 
 def class_aucs(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    """Area under each class's one-against-the-rest ROC curve, of shape (n_resamples, 7)."""
-    classes = range(len(CODES))
+    """Area under each class's one-against-the-rest ROC curve, of shape (n_resamples, n_classes)."""
+    classes = range(probabilities.shape[1])
     return np.stack([auc(truth == k, probabilities[:, k], weights) for k in classes], axis=1)
 
 
@@ -143,48 +149,49 @@ def detection(positive: NDArray[np.bool_], called: NDArray[np.bool_], weights: F
     return np.stack([_ratio(found, positives), _ratio(left_alone, negatives), _ratio(found, weights @ called)], axis=-1)
 
 
-def malignant_scores(probabilities: Floats) -> Floats:
-    """Probability that the lesion is malignant, P(mel) + P(bcc), of shape (n_images,)."""
-    scores: Floats = probabilities[:, MALIGNANT].sum(axis=1, dtype=np.float64)
+def malignant_scores(task: Task, probabilities: Floats) -> Floats:
+    """Probability that the lesion is malignant, the sum over the task's malignant diagnoses, of shape (n_images,)."""
+    scores: Floats = probabilities[:, task.malignant].sum(axis=1, dtype=np.float64)
     return scores
 
 
-def is_malignant(truth: Truth) -> NDArray[np.bool_]:
-    """Whether each image shows a melanoma or a basal cell carcinoma, of shape (n_images,)."""
-    return np.isin(truth, MALIGNANT)
+def is_malignant(task: Task, truth: Truth) -> NDArray[np.bool_]:
+    """Whether each image shows one of the task's malignant diagnoses, of shape (n_images,)."""
+    return np.isin(truth, task.malignant)
 
 
-def _accuracy(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+def _accuracy(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     return _ratio(weights @ (probabilities.argmax(axis=1) == truth), weights.sum(axis=1))
 
 
-def _balanced_accuracy(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+def _balanced_accuracy(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     return _mean(class_recalls(truth, probabilities, weights))
 
 
-def _macro_f1(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    return _mean(class_f1_scores(truth, probabilities, weights))
+def _macro_f1(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    is_there = np.isin(np.arange(probabilities.shape[1]), truth)  # of the others none can be recognised
+    return _mean(class_f1_scores(truth, probabilities, weights)[:, is_there])
 
 
-def _weighted_f1(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    confusion = confusions(truth, probabilities.argmax(axis=1), weights)
+def _weighted_f1(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    confusion = confusions(truth, probabilities, weights)
     support = confusion.sum(axis=2)
     return _ratio(np.nansum(f1_scores(confusion) * support, axis=1), support.sum(axis=1))
 
 
-def _macro_auc(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+def _macro_auc(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     return _mean(class_aucs(truth, probabilities, weights))
 
 
-def _melanoma_sensitivity(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    return class_recalls(truth, probabilities, weights)[:, CODES.index("mel")]
+def _melanoma_sensitivity(task: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return class_recalls(truth, probabilities, weights)[:, task.index("mel")]
 
 
-def _malignant_auc(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    return auc(is_malignant(truth), malignant_scores(probabilities), weights)
+def _malignant_auc(task: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    return auc(is_malignant(task, truth), malignant_scores(task, probabilities), weights)
 
 
-def _expected_calibration_error(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+def _expected_calibration_error(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     bins = np.eye(N_BINS)[confidence_bins(probabilities)]
     gaps = (probabilities.argmax(axis=1) == truth) - probabilities.max(axis=1)
     return _ratio(np.abs(weights @ (bins * gaps[:, None])).sum(axis=1), weights.sum(axis=1))
@@ -230,12 +237,14 @@ METRICS: dict[str, Metric] = {
         "Melanoma sensitivity",
         "Share of melanomas whose most probable diagnosis is melanoma.",
         _melanoma_sensitivity,
+        applies=lambda task: task.find("mel") is not None,
     ),
     "malignant_auc": Metric(
         "Malignant AUC",
-        "Area under the ROC curve of P(melanoma) + P(basal cell carcinoma) for malignant against the rest.",
+        "Area under the ROC curve of the summed probability of the malignant diagnoses, for malignant against the rest.",
         _malignant_auc,
         needs_probabilities=True,
+        applies=lambda task: task.tells_malignant,
     ),
     "ece": Metric(
         "Calibration error",
@@ -245,3 +254,8 @@ METRICS: dict[str, Metric] = {
         needs_probabilities=True,
     ),
 }
+
+
+def metrics_of(task: Task) -> dict[str, Metric]:
+    """The rows of METRICS that the task has what it takes for."""
+    return {name: metric for name, metric in METRICS.items() if metric.applies(task)}

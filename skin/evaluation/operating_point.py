@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skin.evaluation import metrics
 from skin.evaluation.metrics import Estimate, Floats
 from skin.evaluation.predictions import Predictions
-from skin.lesion import CODES, TAXONOMY, Malignancy, Risk
+from skin.task import Malignancy, Risk, Task
 
 SET_MISSES = 10
 """A prediction set may miss the true diagnosis of one image in so many."""
@@ -24,8 +24,8 @@ MALIGNANT_MISSES = 20
 class Thresholds:
     """What is chosen on the validation part, and never on the part that it is judged by.
 
-    `malignant` is the least P(mel) + P(bcc) at which a lesion is called malignant; `diagnoses` holds the least
-    probability at which each diagnosis enters the prediction set. `malignant_lesions` is how many lesions the former
+    `malignant` is the least malignant probability at which a lesion is called malignant, 0 where the task does not tell
+    what is malignant; `diagnoses` holds the least probability at which each diagnosis enters the prediction set. `malignant_lesions` is how many lesions the former
     was chosen on, None where that was not counted.
     """
 
@@ -33,22 +33,21 @@ class Thresholds:
     diagnoses: dict[str, float]
     malignant_lesions: int | None = None
 
-    def prediction_sets(self, probabilities: Floats) -> NDArray[np.bool_]:
-        """Which diagnoses cannot be ruled out, of shape (n_images, 7); the most probable one always stays."""
-        least = np.array([self.diagnoses[code] for code in CODES])
+    def prediction_sets(self, task: Task, probabilities: Floats) -> NDArray[np.bool_]:
+        """Which diagnoses cannot be ruled out, of shape (n_images, n_classes); the most probable one always stays."""
+        least = np.array([self.diagnoses[code] for code in task.codes])
         most_probable: NDArray[np.bool_] = probabilities == probabilities.max(axis=1, keepdims=True)
         return (probabilities >= least) | most_probable
 
-    def risks(self, probabilities: Floats) -> NDArray[np.str_]:
+    def risks(self, task: Task, probabilities: Floats) -> NDArray[np.str_]:
         """The Risk of each image, of shape (n_images,).
 
         High where the most probable diagnosis is malignant; moderate where the malignant probability reaches the
         threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds.
         """
-        malignancies = np.array([diagnosis.malignancy for diagnosis in TAXONOMY])
-        is_high = malignancies[probabilities.argmax(axis=1)] == Malignancy.MALIGNANT
-        is_called = metrics.malignant_scores(probabilities) >= self.malignant
-        is_left = self.prediction_sets(probabilities)[:, malignancies != Malignancy.BENIGN].any(axis=1)
+        is_high = task.malignancies[probabilities.argmax(axis=1)] == Malignancy.MALIGNANT
+        is_called = metrics.malignant_scores(task, probabilities) >= self.malignant
+        is_left = self.prediction_sets(task, probabilities)[:, task.malignancies != Malignancy.BENIGN].any(axis=1)
         return np.select([is_high, is_called | is_left], [Risk.HIGH, Risk.MODERATE], Risk.LOW)
 
 
@@ -58,10 +57,10 @@ def choose_thresholds(validation: Predictions) -> Thresholds:
     Class-conditional split-conformal sets: 90% of the images of each diagnosis have it in their set (Sadinle, Lei &
     Wasserman 2019, "Least ambiguous set-valued classifiers"; finite-sample rank of Angelopoulos & Bates 2021).
     """
-    truth, probabilities = validation.truth, validation.probabilities
-    is_malignant = metrics.is_malignant(truth)
-    malignant = metrics.malignant_scores(probabilities)[is_malignant]
-    by_class = {code: probabilities[truth == k, k] for k, code in enumerate(CODES)}
+    task, truth, probabilities = validation.task, validation.truth, validation.probabilities
+    is_malignant = metrics.is_malignant(task, truth)
+    malignant = metrics.malignant_scores(task, probabilities)[is_malignant]
+    by_class = {code: probabilities[truth == k, k] for k, code in enumerate(task.codes)}
     return Thresholds(
         malignant=_least_kept(malignant, MALIGNANT_MISSES),
         diagnoses={code: _least_kept(scores, SET_MISSES) for code, scores in by_class.items()},
@@ -103,9 +102,10 @@ class OperatingPoint:
 
 def operating_point(thresholds: Thresholds, predictions: Predictions) -> OperatingPoint:
     """The achievement of the thresholds on these predictions."""
-    called = metrics.malignant_scores(predictions.probabilities) >= thresholds.malignant
-    malignant = metrics.is_malignant(predictions.truth)
-    sets = thresholds.prediction_sets(predictions.probabilities)
+    task = predictions.task
+    called = metrics.malignant_scores(task, predictions.probabilities) >= thresholds.malignant
+    malignant = metrics.is_malignant(task, predictions.truth)
+    sets = thresholds.prediction_sets(task, predictions.probabilities)
     return OperatingPoint(
         thresholds=thresholds,
         sensitivity=_share(called[malignant]),
@@ -117,9 +117,10 @@ def operating_point(thresholds: Thresholds, predictions: Predictions) -> Operati
 
 
 def _called_low(thresholds: Thresholds, predictions: Predictions) -> dict[str, CalledLow]:
-    is_low = thresholds.risks(predictions.probabilities) == Risk.LOW
-    kinds = tuple(reversed(Malignancy))  # what matters most stands first
-    truths = np.array([diagnosis.malignancy for diagnosis in TAXONOMY])[predictions.truth]
+    task = predictions.task
+    is_low = thresholds.risks(task, predictions.probabilities) == Risk.LOW
+    kinds = [kind for kind in reversed(Malignancy) if kind in task.malignancies]  # what matters most stands first
+    truths = task.malignancies[predictions.truth]
     among = np.stack([truths == kind for kind in kinds], axis=1)
     low = among & is_low[:, None]
 
@@ -157,8 +158,8 @@ class ThresholdReport:
 
 def judge_thresholds(predictions: Predictions, thresholds: Sequence[float]) -> list[ThresholdReport]:
     """Each threshold of the malignant probability, all on the same resamples of lesions."""
-    malignant = metrics.is_malignant(predictions.truth)
-    called = metrics.malignant_scores(predictions.probabilities)[:, None] >= np.array(thresholds)
+    malignant = metrics.is_malignant(predictions.task, predictions.truth)
+    called = metrics.malignant_scores(predictions.task, predictions.probabilities)[:, None] >= np.array(thresholds)
     shares = metrics.bootstrap(partial(metrics.detection, malignant, called), predictions.lesion_ids)
     estimates = [[Estimate.of(values) for values in of_threshold] for of_threshold in shares.transpose(1, 2, 0)]
     return [

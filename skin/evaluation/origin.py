@@ -11,7 +11,7 @@ from skin.errors import UserError
 from skin.evaluation.evidence import warnings
 from skin.evaluation.metrics import METRICS
 from skin.evaluation.report import Report, evaluation_command
-from skin.evaluation.summary import best, challenging
+from skin.evaluation.summary import best, challenging, scope
 from skin.run import Run
 
 FACTS = {
@@ -74,6 +74,9 @@ class Origin:
         del values["evaluation"]
         return {
             **self.facts(report),
+            "task": report.task.name,
+            "unknown_labels": report.evaluation.unknown_labels,
+            "scope": scope(report),
             "settings": self.settings,
             "warnings": warnings(report),
             "not_computed": dict.fromkeys(report.not_computed, self.command),

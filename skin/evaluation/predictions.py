@@ -11,21 +11,23 @@ from numpy.typing import NDArray
 
 from skin.errors import UserError
 from skin.files import read_arrays, write_atomically
-from skin.lesion import CODES
+from skin.run import Run
+from skin.task import HAM10000, Task
 
 
 @dataclass(frozen=True)
 class Predictions:
     """What a model said of a part of a data set.
 
-    `truth` holds indices into TAXONOMY, of shape (n_images,); `probabilities` has shape (n_images, 7), rows summing
-    to 1. Raises UserError when they cannot be evaluated.
+    `truth` holds indices into the task's diagnoses, of shape (n_images,); `probabilities` has shape (n_images,
+    n_classes), rows summing to 1. Raises UserError when they cannot be evaluated.
     """
 
     image_ids: tuple[str, ...]
     lesion_ids: tuple[str, ...]
     truth: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    task: Task = HAM10000
 
     def __post_init__(self) -> None:
         complaint = _wrong_shapes(self) or _wrong_values(self)
@@ -42,7 +44,7 @@ class Predictions:
         """The predictions of the chosen images; `chosen` has shape (n_images,)."""
         rows = np.flatnonzero(chosen)
         image_ids, lesion_ids = (tuple(ids[row] for row in rows) for ids in (self.image_ids, self.lesion_ids))
-        return type(self)(image_ids, lesion_ids, self.truth[rows], self.probabilities[rows])
+        return type(self)(image_ids, lesion_ids, self.truth[rows], self.probabilities[rows], self.task)
 
     @property
     def are_labels(self) -> bool:
@@ -56,16 +58,16 @@ def _wrong_shapes(predictions: Predictions) -> str | None:
         return "there is no image"
     if len(predictions.lesion_ids) != n or predictions.truth.shape != (n,):
         return "each image needs one lesion and one true diagnosis"
-    if predictions.probabilities.shape != (n, len(CODES)):
-        return f"each image needs {len(CODES)} probabilities"
+    if predictions.probabilities.shape != (n, len(predictions.task)):
+        return f"each image needs {len(predictions.task)} probabilities"
     return None
 
 
 def _wrong_values(predictions: Predictions) -> str | None:
     if len(set(predictions.image_ids)) < len(predictions.image_ids):
         return "an image occurs twice"
-    if not np.isin(predictions.truth, range(len(CODES))).all():
-        return f"a true diagnosis is none of {', '.join(CODES)}"
+    if not np.isin(predictions.truth, range(len(predictions.task))).all():
+        return f"a true diagnosis is none of {', '.join(predictions.task.codes)}"
     sums = predictions.probabilities.sum(axis=1, dtype=np.float64)
     if not ((predictions.probabilities >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
         return "the probabilities of an image must be at least 0 and sum to 1"
@@ -92,23 +94,24 @@ class Parts(dict[str, Judged]):
 
 def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
     """Write the predictions of named parts ("validation", "test") to an npz file, atomically."""
-    arrays = {f"{part}.{name}": value for part, p in parts.items() for name, value in vars(p).items()}
+    arrays = {f"{part}.{name}": getattr(predictions, name) for part, predictions in parts.items() for name in _KINDS}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
 
 
 def load_predictions(path: Path) -> Parts[Predictions]:
-    """What `save_predictions` wrote. Raises UserError when the file is missing or damaged."""
+    """What `save_predictions` wrote into a run's folder. Raises UserError when it, or the run's task, is damaged."""
+    task = Run(path.parent).task
     try:
         arrays = read_arrays(path)
         parts = dict.fromkeys(name.split(".")[0] for name in arrays)
-        return Parts(path, {part: _predictions(arrays, part) for part in parts})
+        return Parts(path, {part: _predictions(arrays, part, task) for part in parts})
     except (ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} holds no predictions ({error}): {RESTORE}.") from error
 
 
-def _predictions(arrays: Mapping[str, NDArray[Any]], part: str) -> Predictions:
+def _predictions(arrays: Mapping[str, NDArray[Any]], part: str, task: Task) -> Predictions:
     fields = {name: arrays[f"{part}.{name}"] for name in _KINDS}
     if wrong := [name for name, array in fields.items() if array.dtype.kind not in _KINDS[name]]:
         raise ValueError(f"{wrong[0]} of {part} are of type {fields[wrong[0]].dtype}")
@@ -117,6 +120,7 @@ def _predictions(arrays: Mapping[str, NDArray[Any]], part: str) -> Predictions:
         lesion_ids=tuple(fields["lesion_ids"].ravel().tolist()),
         truth=fields["truth"],
         probabilities=fields["probabilities"],
+        task=task,
     )
 
 

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.data.groups import Groups, group
 from skin.errors import UserError
 from skin.evaluation.predictions import Parts, Predictions, load_predictions
 from skin.evaluation.report import Evaluation, Report, evaluate_parts, load_report, save_report
-from skin.lesion import CODES
 from skin.run import Run, is_shipped
 
 
@@ -45,14 +44,14 @@ def _groups(run: Run, parts: Mapping[str, Predictions], dataset: Dataset) -> Gro
     """The groups of the data set's images. Raises UserError where these are not what the predictions are of."""
     diagnoses = {image.image_id: image.diagnosis for image in dataset.images}
     for predictions in parts.values():
-        truth = zip(predictions.image_ids, predictions.truth, strict=True)
-        strange = [image_id for image_id, index in truth if diagnoses.get(image_id) != CODES[index]]
+        codes, truth = predictions.task.codes, zip(predictions.image_ids, predictions.truth, strict=True)
+        strange = [image_id for image_id, index in truth if diagnoses.get(image_id) != codes[index]]
         if strange:
             raise UserError(
                 f"{dataset.title} lacks {len(strange):,} of the images that {run.name} was evaluated on, or tells another "
                 f"diagnosis of them (first {strange[0]}): give the data set that the run was trained on."
             )
-    return group(dataset.images)
+    return group(dataset)
 
 
 def _old(run: Run) -> Mapping[str, Report]:
@@ -67,8 +66,8 @@ def _completed(report: Report, old: Report | None, now: Evaluation) -> Report:
     """The new report with the groups and the data set of the old one, if that is of the same predictions."""
     if old is None or not _same_figures(report, old):
         return dataclasses.replace(report, evaluation=now)
-    of_dataset = {"dataset": old.evaluation.dataset, "dataset_fingerprint": old.evaluation.dataset_fingerprint}
-    return dataclasses.replace(report, subgroups=old.subgroups, evaluation=dataclasses.replace(now, **of_dataset))
+    evaluation = dataclasses.replace(old.evaluation, version=now.version, date=now.date)
+    return dataclasses.replace(report, subgroups=old.subgroups, evaluation=evaluation)
 
 
 def _same_figures(report: Report, old: Report) -> bool:

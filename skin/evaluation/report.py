@@ -13,19 +13,19 @@ from typing import Any, Self
 import numpy as np
 
 from skin import __version__
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.data.groups import Groups
 from skin.errors import UserError
 from skin.evaluation import metrics
 from skin.evaluation.headline import headline, resampled
-from skin.evaluation.metrics import METRICS, Estimate, Floats
+from skin.evaluation.metrics import METRICS, Estimate, Floats, metrics_of
 from skin.evaluation.operating_point import OperatingPoint, Thresholds, choose_thresholds, operating_point
 from skin.evaluation.predictions import RESTORE, Parts, Predictions, load_predictions
-from skin.evaluation.subgroups import SUBGROUP_METRICS, Subgroup, subgroups
+from skin.evaluation.subgroups import SUBGROUP_METRICS, Subgroup, subgroup_metrics, subgroups
 from skin.files import read_json, write_atomically
-from skin.lesion import CODES
 from skin.records import checked, from_plain, to_plain
 from skin.run import Run, is_shipped
+from skin.task import HAM10000, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,26 +49,30 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was evaluated, by which version of this package, and when (ISO 8601, UTC); None where that is unknown."""
+    """What was evaluated, by which version of this package, and when (ISO 8601, UTC); None where that is unknown.
+
+    `unknown_labels` counts the images that were left out by a label that the model does not know.
+    """
 
     dataset: str | None = None
     dataset_fingerprint: str | None = None
     version: str | None = None
     date: str | None = None
+    unknown_labels: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def now(cls, dataset: Dataset | None = None) -> Self:
+    def now(cls, dataset: Dataset | None = None, unknown_labels: Mapping[str, int] | None = None) -> Self:
         """An evaluation that takes place now, on a data set where one is known."""
         date = datetime.now(UTC).isoformat(timespec="seconds")
         title, fingerprint = (dataset.title, dataset.fingerprint) if dataset else (None, None)
-        return cls(title, fingerprint, __version__, date)
+        return cls(title, fingerprint, __version__, date, dict(unknown_labels or {}))
 
 
 @dataclass(frozen=True)
 class Report:
     """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
 
-    `confusion` has shape (7, 7): rows are the truth, columns the prediction. `subgroups` holds each group's by the name
+    `confusion` has shape (n_classes, n_classes): rows are the truth, columns the prediction. `subgroups` holds each group's by the name
     of the grouping and of the group. A report that another version made may lack some of METRICS in `headline` and of
     SUBGROUP_METRICS in the groups.
     """
@@ -81,15 +85,19 @@ class Report:
     operating_point: OperatingPoint | None = None
     subgroups: dict[str, dict[str, Subgroup]] = dataclasses.field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
+    task: Task = HAM10000
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined."""
-        values = to_plain(self)
+        """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined.
+
+        The task is not among them: a run has it in a file of its own.
+        """
+        values = to_plain({name: value for name, value in vars(self).items() if name != "task"})
         return {"n": values.pop("n"), "n_lesions": values.pop("n_lesions"), **values.pop("headline"), **values}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The report that `to_dict` wrote, by this version or another: what only one of them knows is left out.
+    def from_dict(cls, values: Mapping[str, Any], task: Task = HAM10000) -> Self:
+        """The report of the task that `to_dict` wrote, by this version or another: what only one of them knows is left out.
 
         Raises KeyError, TypeError or AttributeError when something else is missing or has another shape.
         """
@@ -102,22 +110,24 @@ class Report:
         }
         known = {
             "headline": _known(values, METRICS),
-            "per_class": {code: values["per_class"][code] for code in CODES},
+            "per_class": {code: values["per_class"][code] for code in task.codes},
             "subgroups": subgroups,
         }
         report: Self = from_plain(cls, {**values, **known})
-        return report
+        return dataclasses.replace(report, task=task)
 
     @property
     def not_computed(self) -> tuple[str, ...]:
         """The METRICS that it lacks, because another version made it."""
-        return tuple(name for name in METRICS if name not in self.headline)
+        return tuple(name for name in metrics_of(self.task) if name not in self.headline)
 
     @property
     def not_computed_of_groups(self) -> tuple[str, ...]:
         """The SUBGROUP_METRICS that a group lacks, likewise."""
         groups = [group for groups in self.subgroups.values() for group in groups.values()]
-        return tuple(name for name in SUBGROUP_METRICS if any(name not in group.headline for group in groups))
+        return tuple(
+            name for name in subgroup_metrics(self.task) if any(name not in group.headline for group in groups)
+        )
 
 
 def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -129,15 +139,20 @@ def evaluate(predictions: Predictions, thresholds: Thresholds | None = None, gro
 
     Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined.
     """
-    (confusion,) = metrics.confusions(predictions.truth, predictions.predicted, np.ones((1, len(predictions.truth))))
+    (confusion,) = metrics.confusions(
+        predictions.truth, predictions.probabilities, np.ones((1, len(predictions.truth)))
+    )
     return Report(
         n=len(predictions.image_ids),
         n_lesions=len(set(predictions.lesion_ids)),
-        headline=headline(predictions, METRICS),
+        headline=headline(predictions),
         per_class=_per_class(predictions, confusion),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-        operating_point=None if thresholds is None else operating_point(thresholds, predictions),
+        operating_point=operating_point(thresholds, predictions)
+        if thresholds and predictions.task.tells_malignant
+        else None,
         subgroups={name: subgroups(predictions, members) for name, members in (groups or {}).items()},
+        task=predictions.task,
     )
 
 
@@ -165,7 +180,7 @@ def _per_class(predictions: Predictions, confusion: Floats) -> dict[str, ClassRe
             f1_high=f1_scores[k].high,
             lesions=len(np.unique(lesions[predictions.truth == k])),
         )
-        for k, code in enumerate(CODES)
+        for k, code in enumerate(predictions.task.codes)
     }
 
 
@@ -177,9 +192,12 @@ def save_report(path: Path, parts: Mapping[str, Report]) -> None:
 
 def load_report(path: Path) -> Parts[Report]:
     """What `save_report` wrote. Raises UserError, with the command that makes it anew, where it is missing or damaged."""
-    cure = partial(_cure, Run(path.parent))
+    run = Run(path.parent)
+    cure, task = partial(_cure, run), run.task
     try:
-        return Parts(path, {part: _checked(Report.from_dict(values)) for part, values in read_json(path).items()}, cure)
+        return Parts(
+            path, {part: _checked(Report.from_dict(values, task)) for part, values in read_json(path).items()}, cure
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} holds no report ({error}): {cure()}.") from error
 
@@ -200,9 +218,10 @@ def evaluation_command(run: Run, of_groups: bool = False) -> str:
 
 
 def _checked(report: Report) -> Report:
-    if {len(report.confusion), *map(len, report.confusion)} != {len(CODES)}:
-        raise ValueError(f"the confusion matrix is not {len(CODES)} by {len(CODES)}")
-    if report.operating_point and report.operating_point.thresholds.diagnoses.keys() != set(CODES):
+    size, codes = len(report.task), set(report.task.codes)
+    if {len(report.confusion), *map(len, report.confusion)} != {size}:
+        raise ValueError(f"the confusion matrix is not {size} by {size}")
+    if report.operating_point and report.operating_point.thresholds.diagnoses.keys() != codes:
         raise ValueError("thresholds are missing")
     if not any(row.support for row in report.per_class.values()):
         raise ValueError("no diagnosis has an image")

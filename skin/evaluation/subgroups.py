@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from skin.evaluation import metrics
 from skin.evaluation.headline import headline
-from skin.evaluation.metrics import Estimate
+from skin.evaluation.metrics import METRICS, Estimate
 from skin.evaluation.predictions import Predictions
-from skin.lesion import CODES
+from skin.patient import UNKNOWN
+from skin.task import Task
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,18 @@ class Subgroup:
     headline: dict[str, Estimate]
 
 
-SUBGROUP_METRICS: dict[str, Callable[[NDArray[np.int64]], Iterable[NDArray[np.bool_]]]] = {
-    "accuracy": lambda truth: (truth >= 0,),
-    "melanoma_sensitivity": lambda truth: (truth == CODES.index("mel"),),
-    "malignant_auc": lambda truth: (metrics.is_malignant(truth), ~metrics.is_malignant(truth)),
+SUBGROUP_METRICS: dict[str, Callable[[Task, NDArray[np.int64]], Iterable[NDArray[np.bool_]]]] = {
+    "accuracy": lambda _, truth: (truth >= 0,),
+    "melanoma_sensitivity": lambda task, truth: (truth == task.index("mel"),),
+    "malignant_auc": lambda task, truth: (metrics.is_malignant(task, truth), ~metrics.is_malignant(task, truth)),
 }
 """What a group of images is judged by, and from the truth which images, each kind for itself, that rests on."""
+
+
+def subgroup_metrics(task: Task) -> list[str]:
+    """The SUBGROUP_METRICS that the task has what it takes for."""
+    return [name for name in SUBGROUP_METRICS if METRICS[name].applies(task)]
+
 
 MIN_LESIONS = 20
 """Groups with fewer lesions get no figure: one or two more or less would change it, and no resample shows that."""
@@ -36,16 +43,18 @@ MIN_LESIONS = 20
 def subgroups(predictions: Predictions, group_of: Mapping[str, str]) -> dict[str, Subgroup]:
     """Each group of the images, in the alphabet's order but for "unknown", which comes last."""
     names = np.array([group_of[image_id] for image_id in predictions.image_ids])
-    ordered = sorted(set(names.tolist()), key=lambda name: (name == "unknown", name))
+    ordered = sorted(set(names.tolist()), key=lambda name: (name == UNKNOWN, name))
     return {name: _subgroup(predictions.only(names == name)) for name in ordered}
 
 
 def _subgroup(predictions: Predictions) -> Subgroup:
     lesions = np.array(predictions.lesion_ids)
+    task = predictions.task
+    judged = subgroup_metrics(task)
     enough = [
         name
-        for name, kinds in SUBGROUP_METRICS.items()
-        if all(len(np.unique(lesions[kind])) >= MIN_LESIONS for kind in kinds(predictions.truth))
+        for name in judged
+        if all(len(np.unique(lesions[kind])) >= MIN_LESIONS for kind in SUBGROUP_METRICS[name](task, predictions.truth))
     ]
-    undefined = dict.fromkeys(SUBGROUP_METRICS, Estimate(np.nan, np.nan, np.nan))
+    undefined = dict.fromkeys(judged, Estimate(np.nan, np.nan, np.nan))
     return Subgroup(len(lesions), len(np.unique(lesions)), undefined | headline(predictions, enough))

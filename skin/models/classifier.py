@@ -11,10 +11,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from skin import patient
 from skin.config import TrainConfig
-from skin.lesion import CODES
 from skin.models.backbones import build_backbone
+from skin.task import Task
 from skin.workspace import Workspace
 
 
@@ -24,7 +23,7 @@ class Classifier:
 
     `backbone` maps images of shape (n, size, size, 3), uint8, to a feature map of shape (n, height, width, channels);
     `head` maps the pooled embedding, of shape (n, channels), and for the multimodal model the encoded patients, to
-    logits of shape (n, 7); `network` is both in a row; `hidden` names the head's dense layers between embedding and
+    logits of shape (n, n_classes); `network` is both in a row; `hidden` names the head's dense layers between embedding and
     logits, in order.
     """
 
@@ -60,13 +59,13 @@ class Classifier:
         return keras.Model([self.encoder.input, *patients], [logits, embedding, heatmap])
 
 
-def build_classifier(config: TrainConfig, workspace: Workspace) -> Classifier:
-    """The classifier that the configuration describes, with pretrained backbone and a new head.
+def build_classifier(config: TrainConfig, task: Task, workspace: Workspace) -> Classifier:
+    """The classifier of the task that the configuration describes, with pretrained backbone and a new head.
 
     Raises UserError when the pretrained weights are not to be had.
     """
     with _dtype_policy(config.mixed_precision):
-        return _build(config, workspace)
+        return _build(config, task, workspace)
 
 
 @contextmanager
@@ -80,12 +79,13 @@ def _dtype_policy(mixed_precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _build(config: TrainConfig, workspace: Workspace) -> Classifier:
+def _build(config: TrainConfig, task: Task, workspace: Workspace) -> Classifier:
     keras.utils.set_random_seed(config.seed)
     backbone = build_backbone(config, workspace)
     embedding = keras.Input(backbone.output.shape[-1:], name="embedding")
-    patients = [keras.Input((patient.WIDTH,), name="patient")] if config.model == "multimodal" else []
-    logits, hidden = _HEADS[config.head](config, embedding, patients)
+    patients = [keras.Input((task.width,), name="patient")] if config.model == "multimodal" else []
+    last, hidden = _HEADS[config.head](config, embedding, patients)
+    logits = layers.Dense(len(task), dtype="float32", name="logits")(last)
     head = keras.Model([embedding, *patients], logits, name="head")
     image = keras.Input(backbone.input.shape[1:], dtype="uint8", name="image")
     pooled = layers.GlobalAveragePooling2D()(backbone(image))
@@ -101,7 +101,7 @@ def _fair_head(config: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
         branch = layers.Dense(32, activation="relu", name="patient_hidden")(patients[0])
         x = layers.Concatenate()([x, branch])
     x = layers.Dropout(config.dropout)(x)
-    return layers.Dense(len(CODES), dtype="float32", name="logits")(x), ("hidden",)
+    return x, ("hidden",)
 
 
 def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
@@ -115,7 +115,7 @@ def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
         x = layers.Dense(64, activation="relu", name="fusion")(layers.Concatenate()([x, branch]))
         hidden = ("hidden", "fusion")
     x = layers.Dropout(0.3)(x)
-    return layers.Dense(len(CODES), dtype="float32", name="logits")(x), hidden
+    return x, hidden
 
 
 _HEADS = {"fair": _fair_head, "reference": _reference_head}
@@ -127,7 +127,7 @@ class GradCam(layers.Layer):
     Selvaraju et al. 2017 weigh each channel of the last feature map with the mean gradient of the class's logit. Behind
     global average pooling and a ReLU head that gradient is a product of the kernels and of which units are on.
     Inputs are the feature map, of shape (n, h, w, channels), and the activations of the head's hidden layers; the
-    output has shape (n, h, w, 7) and is not negative. `kernels` belong to the hidden layers and then the logits; each
+    output has shape (n, h, w, n_classes) and is not negative. `kernels` belong to the hidden layers and then the logits; each
     hidden layer's units are the first inputs of the next.
     """
 
@@ -145,7 +145,7 @@ class GradCam(layers.Layer):
         n, height, width, channels = ops.shape(feature_map)
         cells = ops.reshape(feature_map, (n, height * width, channels))
         heatmap = ops.relu(ops.matmul(cells, gradient)) / (height * width)
-        return ops.reshape(heatmap, (n, height, width, len(CODES)))
+        return ops.reshape(heatmap, (n, height, width, self._kernels[-1].shape[1]))
 
     def compute_output_shape(self, input_shape: list[Any]) -> tuple[Any, ...]:
-        return (*input_shape[0][:-1], len(CODES))
+        return (*input_shape[0][:-1], self._kernels[-1].shape[1])

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skin.files import write_atomically
-from skin.lesion import CODES
 from skin.models.onnx import foreign, load_model
-from skin.patient import COLUMNS
+from skin.task import Task
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +25,10 @@ _HALF_MINIMUM = 1024
 """Weights of fewer numbers stay float32: they cost little and some carry scales."""
 
 
-def export(network: keras.Model, path: Path, temperature: float = 1.0) -> None:
+def export(network: keras.Model, path: Path, task: Task, temperature: float = 1.0) -> None:
     """Write a Classifier's `for_inference` network as ONNX with outputs probabilities, embedding and heatmap.
 
-    Its metadata name the classes and the columns of the patient. The temperature divides the logits before the softmax (Guo et al. 2017).
+    Its metadata hold the task, and name the classes and the columns of the patient. The temperature divides the logits before the softmax (Guo et al. 2017).
     """
     import onnx
 
@@ -39,17 +38,17 @@ def export(network: keras.Model, path: Path, temperature: float = 1.0) -> None:
         model = onnx.load(raw)
     _name_outputs(model)
     _append_softmax(model, temperature)
-    _describe(model)
+    _describe(model, task)
     _save(model, path)
 
 
-def copy(source: Path, path: Path) -> None:
+def copy(source: Path, path: Path, task: Task) -> None:
     """Write an exported network to another file, with the metadata that early ones lack.
 
     Raises UserError when the source is damaged.
     """
     model = load_model(source)
-    _describe(model)
+    _describe(model, task)
     _save(model, path)
 
 
@@ -102,10 +101,11 @@ def _name_outputs(model: onnx.ModelProto) -> None:
         output.name = names[output.name]
 
 
-def _describe(model: onnx.ModelProto) -> None:
+def _describe(model: onnx.ModelProto, task: Task) -> None:
     import onnx
 
-    facts = {"classes": json.dumps(CODES), "patient_columns": json.dumps(COLUMNS)}
+    headings = [heading for field in task.fields for heading in field.headings]
+    facts = {"classes": json.dumps(task.codes), "patient_columns": json.dumps(headings), "task": task.to_json()}
     onnx.helper.set_model_props(model, facts)
 
 

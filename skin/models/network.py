@@ -44,16 +44,16 @@ class Features:
 
 
 class Network(Protocol):
-    """A trained classifier. Every patient is encoded in WIDTH columns; a network of images alone ignores them."""
+    """A trained classifier. Every patient is encoded as its task says; a network of images alone ignores them."""
 
     def encode(self, images: NDArray[np.uint8]) -> Features:
         """Features of images of shape (n, size, size, 3)."""
 
     def classify(self, embedding: NDArray[np.float32], patients: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of shape (n, 7) from embeddings of shape (n, channels) and as many patients."""
+        """Probabilities of shape (n, n_classes) from embeddings of shape (n, channels) and as many patients."""
 
     def grad_cam(self, features: Features, patients: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Grad-CAM of every class, of shape (n, height, width, 7) and not negative."""
+        """Grad-CAM of every class, of shape (n, height, width, n_classes) and not negative."""
 
 
 class KerasNetwork:
@@ -93,7 +93,7 @@ class EncodedImage:
     views: Features
 
     def probabilities(self, patients: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of shape (n_patients, 7) were the image of each of these patients; the mean over the views."""
+        """Probabilities of shape (n_patients, n_classes) were the image of each of these patients; the mean over the views."""
         n_views = len(self.views.embedding)
         embedding = np.tile(self.views.embedding, (len(patients), 1))
         probabilities = self.network.classify(embedding, np.repeat(patients, n_views, axis=0))

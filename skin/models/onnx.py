@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.errors import UserError
-from skin.lesion import CODES
 from skin.models.network import Features
-from skin.patient import UNKNOWN
+from skin.task import Task
 
 if TYPE_CHECKING:
     import onnx
@@ -31,13 +30,16 @@ class OnnxNetwork:
     or damaged, or holds another kind of network, and so does every call that gives what a network of ours cannot.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, task: Task) -> None:
         self._path = path
+        self._task = task
         model = load_model(path)
         shapes = {
             value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input
         }
         self.takes_patient = "patient" in shapes
+        if self.takes_patient and shapes["patient"][-1:] != [task.width]:
+            raise foreign(path, f"it takes another patient than of {task.width} columns, which the run's task has")
         self.image_size = _image_size(shapes, path)
         self._encoder, self._head, self._grad_cam = self._cut(model)
         self._try_out()
@@ -66,8 +68,8 @@ class OnnxNetwork:
     def _try_out(self) -> None:
         """Ask once, so that a network that cannot answer is refused here."""
         features = self.encode(np.zeros((1, self.image_size, self.image_size, 3), np.uint8))
-        self.classify(features.embedding, UNKNOWN[None])
-        self.grad_cam(features, UNKNOWN[None])
+        self.classify(features.embedding, self._task.unknown[None])
+        self.grad_cam(features, self._task.unknown[None])
 
     def encode(self, images: NDArray[np.uint8]) -> Features:
         """As Network.encode."""
@@ -76,8 +78,8 @@ class OnnxNetwork:
     def classify(self, embedding: NDArray[np.float32], patients: NDArray[np.float32]) -> NDArray[np.float32]:
         """As Network.classify."""
         (probabilities,) = self._run(self._head, [embedding, patients])
-        if probabilities.shape != (len(embedding), len(CODES)):
-            raise foreign(self._path, _NOT_SEVEN)
+        if probabilities.shape != (len(embedding), len(self._task)):
+            raise foreign(self._path, f"it does not tell the {len(self._task)} diagnoses apart")
         if not ((probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)):
             raise foreign(self._path, _NO_PROBABILITIES)
         return probabilities
@@ -85,8 +87,8 @@ class OnnxNetwork:
     def grad_cam(self, features: Features, patients: NDArray[np.float32]) -> NDArray[np.float32]:
         """As Network.grad_cam."""
         (heatmap,) = self._run(self._grad_cam, [features.feature_map, features.embedding, patients])
-        if heatmap.ndim != 4 or heatmap.shape[-1] != len(CODES):
-            raise foreign(self._path, _NOT_SEVEN)
+        if heatmap.ndim != 4 or heatmap.shape[-1] != len(self._task):
+            raise foreign(self._path, f"it does not tell the {len(self._task)} diagnoses apart")
         if not np.isfinite(heatmap).all():
             raise foreign(self._path, _NO_PROBABILITIES)
         return heatmap
@@ -100,7 +102,6 @@ class OnnxNetwork:
             raise foreign(self._path, "it does not run") from error
 
 
-_NOT_SEVEN = f"it does not tell the {len(CODES)} diagnoses apart"
 _NO_PROBABILITIES = "what it says are no probabilities"
 
 

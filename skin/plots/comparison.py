@@ -11,7 +11,6 @@ from plotly.subplots import make_subplots
 
 from skin.evaluation.metrics import METRICS, Estimate
 from skin.evaluation.report import Report
-from skin.lesion import CODES
 from skin.plots.report import defined, legend_below, whiskers
 from skin.plots.style import GREY, styled
 from skin.run import Epoch
@@ -40,12 +39,13 @@ def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> g
     `differences` maps a run to its differences. A filled mark is a difference whose interval leaves out zero.
     """
     figure = go.Figure()
+    names = [name for name in METRICS if any(name in row for row in differences.values())]
     for (run, row), style in zip(differences.items(), cycle(RUN_STYLES[1:]), strict=False):
-        estimates = [Estimate(*(100 * bound for bound in vars(row[name]).values())) for name in METRICS]
+        estimates = [Estimate(*(100 * bound for bound in vars(row[name]).values())) for name in names]
         clear = [estimate.low > 0 or estimate.high < 0 for estimate in estimates]
         figure.add_scatter(
             x=defined([estimate.value for estimate in estimates]),
-            y=[_direction(name) for name in METRICS],
+            y=[_direction(name) for name in names],
             name=escape(run),
             mode="markers",
             error_x=whiskers(estimates),
@@ -74,9 +74,10 @@ def class_f1_by_run(reports: Mapping[str, Report]) -> go.Figure:
     """F1 of each diagnosis, a bar a run, with 95% intervals."""
     figure = go.Figure()
     for (run, report), style in zip(reports.items(), cycle(RUN_STYLES), strict=False):
-        rows = [report.per_class[code] for code in CODES]
+        codes = list(report.task.codes)
+        rows = [report.per_class[code] for code in codes]
         figure.add_bar(
-            x=list(CODES),
+            x=codes,
             y=defined([row.f1 for row in rows]),
             name=escape(run),
             marker={"color": style.colour, "pattern": _pattern(style)},

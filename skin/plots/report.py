@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from skin.evaluation.metrics import Estimate, Floats
 from skin.evaluation.operating_point import OperatingPoint
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import Report
-from skin.lesion import CODES, TAXONOMY
-from skin.plots.style import DIAGNOSIS_COLOURS, GREY, styled
+from skin.plots.style import ACCENT, GREY, colours, styled
 
 MAX_POINTS = 200
 """Points of a curve that are drawn."""
@@ -23,32 +23,35 @@ MAX_POINTS = 200
 F1_SCALE: tuple[tuple[float, str], ...] = ((0.0, "#D57120"), (0.5, "#A6B0C0"), (1.0, "#3F68B4"))
 """Orange is poor, blue is good: seen on white and on near-black, and by colour-blind people."""
 
-_NAMES = [diagnosis.name for diagnosis in TAXONOMY]
-_COLOURS = [DIAGNOSIS_COLOURS[code] for code in CODES]
-
 
 def class_scores(report: Report) -> go.Figure:
     """F1 of each diagnosis as a bar with its interval, precision and recall as marks on it."""
-    rows = [report.per_class[code] for code in CODES]
+    codes = list(report.task.codes)
+    rows = [report.per_class[code] for code in codes]
     figure = go.Figure(
         go.Bar(
-            x=list(CODES),
+            x=codes,
             y=defined([row.f1 for row in rows]),
             name="F1",
-            marker_color=_COLOURS,
+            marker_color=list(colours(report.task).values()),
             opacity=0.75,
             error_y=whiskers([Estimate(row.f1, row.f1_low, row.f1_high) for row in rows]),
-            customdata=_NAMES,
+            customdata=_names(report),
             hovertemplate="%{customdata}: F1 %{y:.2f}<extra></extra>",
         )
     )
     for name, symbol in (("precision", "triangle-up"), ("recall", "circle")):
         values = defined([getattr(row, name) for row in rows])
         marker = {"symbol": symbol, "size": 10, "color": "white", "line": {"color": GREY, "width": 2}}
-        figure.add_scatter(x=list(CODES), y=values, name=name, mode="markers", marker=marker)
+        figure.add_scatter(x=codes, y=values, name=name, mode="markers", marker=marker)
     figure.update_layout(title_text="F1 with its 95% interval")
     figure.update_yaxes(range=[0, 1.02])
     return styled(figure, 380)
+
+
+def _names(report: Report) -> list[str]:
+    """The names of the diagnoses, which plotly would take for markup."""
+    return [escape(diagnosis.name) for diagnosis in report.task.diagnoses]
 
 
 def roc_curves(predictions: Predictions, point: OperatingPoint | None = None) -> go.Figure:
@@ -99,7 +102,7 @@ def calibration_curve(predictions: Predictions) -> go.Figure:
         x=means,
         y=[float(right[bins == k].mean()) for k in filled],
         mode="lines+markers",
-        line={"color": DIAGNOSIS_COLOURS["nv"], "width": 2},
+        line={"color": ACCENT, "width": 2},
         customdata=counts,
         hovertemplate="%{customdata:,} images: confidence %{x:.0%}, accuracy %{y:.0%}<extra></extra>",
     )
@@ -116,16 +119,17 @@ def calibration_curve(predictions: Predictions) -> go.Figure:
 
 def distribution_by_f1(report: Report) -> go.Figure:
     """Images of each diagnosis, the bar shaded by its F1."""
-    rows = [report.per_class[code] for code in CODES]
+    codes = list(report.task.codes)
+    rows = [report.per_class[code] for code in codes]
     figure = go.Figure(
         go.Bar(
-            x=list(CODES),
+            x=codes,
             y=[row.support for row in rows],
             text=[f"{row.support:,}" for row in rows],
             textposition="outside",
             constraintext="none",
             cliponaxis=False,
-            customdata=_NAMES,
+            customdata=_names(report),
             hovertemplate="%{customdata}: %{y:,} images, F1 %{marker.color:.2f}<extra></extra>",
             marker={
                 "color": np.nan_to_num([row.f1 for row in rows]).tolist(),
@@ -154,12 +158,13 @@ class _Curve:
 def _curves(predictions: Predictions) -> Iterator[_Curve]:
     """Each diagnosis against the rest and malignant against the rest, where the images hold both."""
     truth, probabilities = predictions.truth, predictions.probabilities
-    for k, code in enumerate(CODES):
+    task = predictions.task
+    for k, (code, colour) in enumerate(colours(task).items()):
         if 0 < (truth == k).sum() < len(truth):
-            yield _Curve(code, truth == k, probabilities[:, k], {"color": _COLOURS[k], "width": 2})
-    malignant = metrics.is_malignant(truth)
-    if 0 < malignant.sum() < len(truth):
-        scores = metrics.malignant_scores(probabilities)
+            yield _Curve(code, truth == k, probabilities[:, k], {"color": colour, "width": 2})
+    malignant = metrics.is_malignant(task, truth)
+    if task.tells_malignant and 0 < malignant.sum() < len(truth):
+        scores = metrics.malignant_scores(task, probabilities)
         yield _Curve("malignant", malignant, scores, {"color": GREY, "width": 3, "dash": "dash"})
 
 

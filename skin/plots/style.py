@@ -1,29 +1,24 @@
 """The look that every figure of the app shares, in light and dark."""
 
 from collections.abc import Mapping
+from colorsys import hls_to_rgb
 
+import numpy as np
 import plotly.graph_objects as go
 
-DIAGNOSIS_COLOURS: Mapping[str, str] = {
-    "akiec": "#D1B61E",
-    "bcc": "#D57120",
-    "bkl": "#1AA096",
-    "df": "#87BCED",
-    "mel": "#C9124A",
-    "nv": "#3F68B4",
-    "vasc": "#9C77F0",
-}
-"""One colour per diagnosis: warm where a lesion is dangerous, told apart under protanopia, deuteranopia and
-tritanopia, on white and on near-black (searched for in Oklab under the simulation of Machado et al., 2009)."""
+from skin.task import Task
 
 RISK_COLOURS: Mapping[str, str] = {"low": "#1AA096", "moderate": "#D1B61E", "high": "#C9124A"}
-"""One colour per value of `skin.lesion.Risk`."""
+"""One colour per value of `skin.task.Risk`."""
 
 GREY = "#7C828D"
 """Text that no style sheet reaches: 3.9 : 1 on white, 4.4 : 1 on near-black."""
 
 NEUTRAL = "#7A8BA6"
 """Whatever stands for no diagnosis, because colours stand for diagnoses."""
+
+ACCENT = "#3F68B4"
+"""Whatever is to be noticed and stands for no diagnosis."""
 
 GRID = "rgba(124, 130, 141, 0.25)"
 TRANSPARENT = "rgba(0, 0, 0, 0)"
@@ -34,6 +29,27 @@ HEAT_SCALE: tuple[tuple[float, str], ...] = ((0.0, "rgba(63, 104, 180, 0.04)"), 
 
 _SUPERFLUOUS = ["select2d", "lasso2d", "autoScale2d"]
 """Buttons that no figure of the app needs: each takes room from its title (see `assets/plots.css`)."""
+
+_GOLDEN = 0.381966
+"""Share of the colour circle between one class and the next: no two of few come near each other."""
+
+
+def colours(task: Task) -> dict[str, str]:
+    """The colour of each diagnosis by its code: the task's own or, where it tells none, one of the colour circle."""
+    return {known.code: known.colour or _generated(place) for place, known in enumerate(task.diagnoses)}
+
+
+def _generated(place: int) -> str:
+    """A colour of the circle, as light as shows on white and on near-black."""
+    hue, luminance = (0.58 + place * _GOLDEN) % 1, (0.2, 0.12, 0.32)[place % 3]
+    shades = (hls_to_rgb(hue, lightness / 100, 0.6) for lightness in range(90, 0, -1))
+    shade = next(rgb for rgb in shades if np.dot(_LUMINANCE, np.power(rgb, 2.2)) <= luminance)
+    return "#" + "".join(f"{round(255 * part):02X}" for part in shade)
+
+
+_LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""What red, green and blue add to the light that is seen."""
+
 
 _AXIS = {
     "automargin": True,
@@ -62,7 +78,7 @@ TEMPLATE = go.layout.Template(
         "modebar": {
             "bgcolor": TRANSPARENT,
             "color": GREY,
-            "activecolor": DIAGNOSIS_COLOURS["nv"],
+            "activecolor": ACCENT,
             "remove": _SUPERFLUOUS,
         },
         "dragmode": False,  # so that a finger on a figure scrolls the page; the buttons above a figure zoom

@@ -2,17 +2,17 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
 
-from skin.batch import Row
-from skin.lesion import TAXONOMY, Diagnosis, Risk, diagnosis
-from skin.patient import Patient, Sex, Site
-from skin.plots.style import DIAGNOSIS_COLOURS
+from skin.batch import Row, told_fields
+from skin.patient import Patient
+from skin.plots.style import colours
 from skin.predict import Prediction, Predictor
-from skin.ui.predictors import KINDS
+from skin.task import Diagnosis, Risk, Task, listed
+from skin.ui.predictors import IMAGE_ONLY
 
 
 def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure: str) -> str:
@@ -20,7 +20,7 @@ def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure:
     found = prediction.diagnosis
     return (
         f'<article class="answer"><div><section><header>{_asked(predictor, patient)}</header>'
-        f"<h2>{swatch(found)}{escape(found.name)} <b>{percent(prediction.probabilities[found.code])}</b></h2>"
+        f"<h2>{swatch(found, prediction.task)}{escape(found.name)} <b>{percent(prediction.probabilities[found.code])}</b></h2>"
         f"<p>{escape(found.description)}</p>"
         f"{_risk(prediction)}"
         f"{bars(prediction)}</section>{figure}"
@@ -29,6 +29,8 @@ def card(predictor: Predictor, patient: Patient, prediction: Prediction, figure:
 
 
 def _risk(prediction: Prediction) -> str:
+    if prediction.risk is None:
+        return f'<p class="risk">{escape(prediction.advice)}</p>'
     return (
         f'<p class="risk {prediction.risk}"><strong>{str(prediction.risk).capitalize()} risk</strong> '
         f"{escape(prediction.advice)}</p>"
@@ -36,8 +38,11 @@ def _risk(prediction: Prediction) -> str:
 
 
 def _malignant(predictor: Predictor, prediction: Prediction) -> str:
-    """The malignant probability, what its threshold rests on, and what a low risk is worth."""
-    said = f"Malignant (melanoma or basal cell carcinoma): {percent(prediction.malignant_probability)}."
+    """The malignant probability, what its threshold rests on, and what a low risk is worth; "" without a risk."""
+    if prediction.malignant_probability is None:
+        return ""
+    words = escape(prediction.task.malignant_words)
+    said = f"Malignant ({words}): {percent(prediction.malignant_probability)}."
     missed = predictor.called_low
     if prediction.risk is Risk.LOW and missed and missed.images:
         share = missed.share
@@ -52,19 +57,8 @@ def _malignant(predictor: Predictor, prediction: Prediction) -> str:
 
 def _asked(predictor: Predictor, patient: Patient) -> str:
     """Which model was asked, and what it was told."""
-    told = f"image, {in_words(patient)}" if predictor.takes_patient else KINDS["image"]
+    told = f"image, {predictor.task.in_words(patient)}" if predictor.takes_patient else IMAGE_ONLY
     return f"<strong>{escape(predictor.run.name)}</strong> <span>{escape(told)}</span>"
-
-
-def in_words(patient: Patient) -> str:
-    """What is known of the patient."""
-    return ", ".join(
-        [
-            "age unknown" if patient.age is None else f"{patient.age:g} years",
-            "sex unknown" if patient.sex is Sex.UNKNOWN else str(patient.sex),
-            "site unknown" if patient.site is Site.UNKNOWN else str(patient.site),
-        ]
-    )
 
 
 def bars(prediction: Prediction) -> str:
@@ -72,11 +66,11 @@ def bars(prediction: Prediction) -> str:
 
     A mark on each bar is the diagnosis' own threshold.
     """
-    least = prediction.thresholds.diagnoses
+    least, of_code = prediction.thresholds.diagnoses, colours(prediction.task)
     rows = "".join(
         f'<li class="{"kept" if known.code in prediction.prediction_set else "ruled-out"}" '
         f'title="{escape(known.name)} cannot be ruled out from {percent(least[known.code])} on" '
-        f'style="--share: {share:.4f}; --least: {least[known.code]:.4f}; --colour: {DIAGNOSIS_COLOURS[known.code]}">'
+        f'style="--share: {share:.4f}; --least: {least[known.code]:.4f}; --colour: {of_code[known.code]}">'
         f"<span>{escape(known.name)}</span><i></i><b>{percent(share)}</b></li>"
         for known, share in prediction.ranked
     )
@@ -84,13 +78,14 @@ def bars(prediction: Prediction) -> str:
 
 
 def _uncertainty(prediction: Prediction) -> str:
-    names = [diagnosis(code).name for code in prediction.prediction_set]
-    if len(names) == len(TAXONOMY):
-        said = "<strong>Very uncertain:</strong> none of the seven can be ruled out."
+    task = prediction.task
+    names = [task.diagnosis(code).name for code in prediction.prediction_set]
+    if len(names) == len(task):
+        said = f"<strong>Very uncertain:</strong> none of the {len(task)} can be ruled out."
     elif len(names) == 1:
         said = f"<strong>Rather certain:</strong> only {escape(names[0])} is left."
     else:
-        said = f"<strong>Uncertain between {len(names)}:</strong> {escape(_listed(names))} are left (in bold)."
+        said = f"<strong>Uncertain between {len(names)}:</strong> {escape(listed(names))} are left (in bold)."
     return (
         f"<p>{said} For 9 in 10 images of each diagnosis, if they are like those the model learned from, the true one "
         "is among what is left. Each diagnosis has its own threshold (the mark on its bar), a low one where even true "
@@ -100,39 +95,43 @@ def _uncertainty(prediction: Prediction) -> str:
 
 def without_patient(prediction: Prediction, unknown: Prediction, patient: Patient) -> str:
     """How the answer would differ if nothing were known of the patient."""
+    fields = [field.words for field in prediction.task.fields]
     if patient.is_unknown:
-        return '<p class="effect">Give an age, a sex or a site to see what it does to this answer.</p>'
+        asked = escape(listed([f"{'an' if word[0] in 'aeiou' else 'a'} {word}" for word in fields], "or"))
+        return f'<p class="effect">Give {asked} to see what it does to this answer.</p>'
     same = prediction.diagnosis == unknown.diagnosis
     lead = "the diagnosis would be the same" if same else f"it would say {unknown.diagnosis.name}"
     now, then = prediction.probabilities[unknown.diagnosis.code], unknown.probabilities[unknown.diagnosis.code]
+    malignant = [each.malignant_probability for each in (unknown, prediction)]
+    shares = [percent(share) for share in malignant if share is not None]
     return (
-        '<p class="effect"><strong>Were age, sex and site unknown,</strong> '
-        f"{escape(lead)} ({percent(then)} instead of {percent(now)}), "
-        f"malignant {percent(unknown.malignant_probability)} instead of {percent(prediction.malignant_probability)}.</p>"
+        f'<p class="effect"><strong>Were {escape(listed(fields))} unknown,</strong> '
+        f"{escape(lead)} ({percent(then)} instead of {percent(now)})"
+        f"{f', malignant {shares[0]} instead of {shares[1]}' if shares else ''}.</p>"
     )
 
 
-def what_if(malignant: Mapping[str, Mapping[str, float]], now: Mapping[str, str]) -> str:
-    """A table for each field of the patient: the malignant probability by its values, the one given in bold.
+def what_if(shares: Mapping[str, Mapping[str, float]], now: Mapping[str, str], what: str) -> str:
+    """A table for each field of the patient: the share `what` by its values, the one given in bold.
 
-    The bars are drawn to the scale of the age curve, on which small probabilities do not look large.
+    The bars are drawn to the scale of the curve, on which small probabilities do not look large.
     """
-    top = max(0.2, *(share for values in malignant.values() for share in values.values()))
-    tables = "".join(_shares(field, values, now[field], top) for field, values in malignant.items())
+    top = max(0.2, *(share for values in shares.values() for share in values.values()))
+    tables = "".join(_shares(f"{what} by {field}", values, now[field], top) for field, values in shares.items())
     return (
         '<section class="what-if"><p><strong>If the patient\'s data were another,</strong> one field at a time, this '
-        "model would give these malignant probabilities. They tell how the model answers, not what causes a cancer.</p>"
-        f"<div>{tables}</div></section>"
+        f"model would give these: {escape(what.lower())}. They tell how the model answers, not what causes a "
+        f"disease.</p><div>{tables}</div></section>"
     )
 
 
-def _shares(field: str, values: Mapping[str, float], now: str, top: float) -> str:
+def _shares(caption: str, values: Mapping[str, float], now: str, top: float) -> str:
     rows = "".join(
         f'<tr{_GIVEN if value == now else ""}><th scope="row">{escape(value)}</th>'
         f'<td><i style="--share: {share / top:.4f}"></i></td><td>{percent(share)}</td></tr>'
         for value, share in values.items()
     )
-    return f"<table><caption>Malignant probability by {escape(field)}</caption><tbody>{rows}</tbody></table>"
+    return f"<table><caption>{escape(caption)}</caption><tbody>{rows}</tbody></table>"
 
 
 _GIVEN = ' class="given" aria-current="true"'
@@ -160,9 +159,9 @@ this.href = canvas.toDataURL('image/png');"""
 """Puts the image under its heatmap, as opaque as it is on the page, into the link that was clicked."""
 
 
-def swatch(known: Diagnosis) -> str:
+def swatch(known: Diagnosis, task: Task) -> str:
     """The diagnosis' colour."""
-    return f'<span class="swatch" style="background: {DIAGNOSIS_COLOURS[known.code]}"></span>'
+    return f'<span class="swatch" style="background: {colours(task)[known.code]}"></span>'
 
 
 def percent(share: float) -> str:
@@ -174,34 +173,37 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def taxonomy() -> str:
+def taxonomy(task: Task) -> str:
     """The diagnoses that are told apart, and what each of them is."""
     rows = "".join(
-        f"<div><dt>{swatch(known)}{escape(known.name)} <small>{known.malignancy}</small></dt>"
+        f"<div><dt>{swatch(known, task)}{escape(known.name)} <small>{known.malignancy or ''}</small></dt>"
         f"<dd>{escape(known.description)}</dd></div>"
-        for known in TAXONOMY
+        for known in task.diagnoses
     )
-    return f'<dl class="taxonomy" aria-label="The seven diagnoses that are told apart">{rows}</dl>'
+    return f'<dl class="taxonomy" aria-label="The {len(task)} diagnoses that are told apart">{rows}</dl>'
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The answers of a batch, a row each; an error stands where the diagnosis would."""
+    fields = told_fields(rows)
     answers = pd.DataFrame(
         {
             "Image": row["image"],
             "Diagnosis": row.get("name") or row["error"],
-            "Malignant": f"{row['malignant_probability']:.1%}" if "name" in row else "",
-            "Risk": row.get("risk", ""),
+            "Malignant": _share(row.get("malignant_probability")),
+            "Risk": row.get("risk") or "",
             "Not ruled out": " ".join(row.get("prediction_set", ())),
-            "Age": "" if row["age"] is None else f"{row['age']:g}",
-            "Sex": row["sex"],
-            "Site": row["site"],
+            **{field.replace("_", " ").capitalize(): _told(row.get(field)) for field in fields},
             "Model": row.get("run", ""),
         }
         for row in rows
     )
     return f'<div class="wide" tabindex="0">{answers.to_html(index=False, border=0, classes="plain")}</div>'
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _told(value: float | str | None) -> str:
+    return f"{value:g}" if isinstance(value, float) else value or ""

@@ -1,12 +1,13 @@
 """Questions to the models and their answers: the handlers of the Predict tab."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
 import gradio as gr
+import numpy as np
 import plotly.graph_objects as go
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
@@ -16,19 +17,23 @@ from skin import batch
 from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.explain import EXPLANATIONS
-from skin.lesion import CODES
 from skin.models.network import EncodedImage
-from skin.patient import Patient, Sex, Site, encode
-from skin.plots.prediction import age_curve
-from skin.predict import Prediction, Predictor
+from skin.patient import UNKNOWN, ChoiceField, NumberField, Patient, PatientField, Value
+from skin.plots.dataset import first_number
+from skin.plots.prediction import curve_over
+from skin.predict import Prediction, Predictor, multimodal_run
 from skin.table import write_table
-from skin.ui import answer, uploads
+from skin.task import HAM10000, Task
+from skin.ui import answer, patient_form, uploads
 from skin.ui.facts import message
 from skin.ui.overlay import overlay
 from skin.ui.predictors import Predictors
 
-CURVE_AGES = tuple(range(0, 91, 10))
+CURVE_YEARS = range(0, 91, 15)
 """Years at which the curve over age is computed."""
+
+POINTS = 7
+"""Of the curve over any other number."""
 
 BEGIN = (
     "Drop, paste or photograph a dermatoscopic image, or click an example: the answer appears here, "
@@ -43,8 +48,8 @@ NO_MODEL = (
 def answer_one(predictors: Predictors, *question: object) -> tuple[Any, Any, Any]:
     """The models' answer, what the patient's fields do to it, and the curve over age.
 
-    The question is an upload, age, sex, site, the choice of the model and the row of EXPLANATIONS, as the page sent
-    them: so what is wrong with one is said in our own words.
+    The question is an upload, what stands in the places of `patient_form`, the choice of the model and the row of
+    EXPLANATIONS, as the page sent them: so what is wrong with one is said in our own words.
     """
     try:
         return _answered(predictors, *question)
@@ -54,11 +59,12 @@ def answer_one(predictors: Predictors, *question: object) -> tuple[Any, Any, Any
 
 def _answered(predictors: Predictors, *question: object) -> tuple[Any, Any, Any]:
     """As `answer_one`; raises UserError."""
-    image, age, sex, site, choice, method = question
+    image, *places, choice, method = question
     upload = uploads.read(image)
     if upload is None:
         return begin(predictors), "", gr.Plot(visible=False)
-    picture, patient = pixels.decode(upload.content), Patient.parse(age, sex, site)
+    task = predictors.task(choice)
+    picture, patient = pixels.decode(upload.content), task.parse(patient_form.told(task, places))
     told = Told(picture, hashlib.sha256(upload.content).hexdigest(), patient, str(method))
     answers = [Answer.ask(predictor, picture, patient) for predictor in predictors.choose(choice, patient)]
     said = f'<div class="answers" aria-live="polite">{"".join(_card(given, told) for given in answers)}</div>'
@@ -66,7 +72,7 @@ def _answered(predictors: Predictors, *question: object) -> tuple[Any, Any, Any]
     for given in answers:
         if given.predictor.takes_patient:
             effect, figure = influence(given, patient)
-            curve = gr.Plot(figure, visible=True)
+            curve = gr.Plot(figure, visible=figure is not None)
     return said, effect, curve
 
 
@@ -80,7 +86,8 @@ def answer_anew(predictors: Predictors, answered: object, *question: object) -> 
 
 def begin(predictors: Predictors) -> str:
     """What to do first, and what there is to tell apart."""
-    return message(BEGIN if predictors.runs() else NO_MODEL) + answer.taxonomy()
+    task = multimodal_run(predictors.workspace).task if predictors.runs() else HAM10000
+    return message(BEGIN if predictors.runs() else NO_MODEL) + answer.taxonomy(task)
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class Answer:
 
 def _card(given: Answer, told: Told) -> str:
     patient, predictor = told.patient, given.predictor
-    known = {"age": patient.age, "sex": str(patient.sex), "site": str(patient.site)} if predictor.takes_patient else {}
+    known = predictor.task.values(patient) if predictor.takes_patient else {}
     record = {"image_sha256": told.digest, **known, **predictor.record(given.prediction)}
     heatmap = explain(given, told)
     return answer.card(predictor, patient, given.prediction, heatmap + answer.downloads(record))
@@ -121,43 +128,73 @@ def explain(given: Answer, told: Told) -> str:
     """The heatmap of every diagnosis over the picture, the most probable first."""
     if told.method not in EXPLANATIONS:
         raise UsageError(f"There is no explanation {told.method!r}: use one of {', '.join(EXPLANATIONS)}.")
-    explanation = EXPLANATIONS[told.method]
-    maps = explanation.explain(given.image, encode([told.patient])[0])
-    by_name = {known.name: maps[..., CODES.index(known.code)] for known, _ in given.prediction.ranked}
+    explanation, task = EXPLANATIONS[told.method], given.predictor.task
+    maps = explanation.explain(given.image, task.encode([told.patient])[0])
+    by_name = {known.name: maps[..., task.index(known.code)] for known, _ in given.prediction.ranked}
     return overlay(told.picture, by_name, explanation.title, explanation.limits)
 
 
-def variants(patient: Patient) -> dict[str, dict[str, Patient]]:
-    """The patient with another age, another sex or another site, by field and by value in words."""
-    ages = sorted({*CURVE_AGES, *([patient.age] if patient.age is not None else [])})
-    aged = {f"{age:g} years": replace(patient, age=age) for age in ages}
+def variants(task: Task, patient: Patient) -> dict[str, dict[str, Patient]]:
+    """The patient with each other value of one field, by the field's name and by the value in words."""
     return {
-        "age": aged | {"unknown": replace(patient, age=None)},
-        "sex": {str(sex): replace(patient, sex=sex) for sex in Sex},
-        "body site": {str(site): replace(patient, site=site) for site in Site},
+        field.name: {words: patient.having(field.name, value) for words, value in _values(field, patient[field.name])}
+        for field in task.fields
     }
 
 
-def influence(given: Answer, patient: Patient) -> tuple[str, go.Figure]:
-    """The answers were the patient another, in words and tables, and the curve over age."""
-    fields = variants(patient)
+def _values(field: PatientField, now: Value | None) -> list[tuple[str, Value | None]]:
+    """Values of the field in words and as they are, the patient's own among them, and unknown."""
+    if isinstance(field, ChoiceField):
+        known: list[Value] = list(field.values)
+        return [*((str(value), value) for value in known), (UNKNOWN, None)]
+    numbers = sorted({*_points(field), *([float(now)] if now is not None else [])})
+    return [*((f"{number:g} {field.unit}".rstrip(), number) for number in numbers), (UNKNOWN, None)]
+
+
+def _points(field: NumberField) -> list[float]:
+    if field.unit == "years":
+        return [float(year) for year in CURVE_YEARS]
+    return [float(point) for point in np.linspace(field.minimum, field.maximum, POINTS)]
+
+
+def influence(given: Answer, patient: Patient) -> tuple[str, go.Figure | None]:
+    """The answers were the patient another, in words and tables, and the curve over the first number, if there is one.
+
+    They are told as the malignant probability or, where the task has none, that of the most probable diagnosis.
+    """
+    task, fields = given.predictor.task, variants(given.predictor.task, patient)
     others = list({Patient(), *(other for values in fields.values() for other in values.values())})
     said = dict(zip(others, given.predictor.predict_encoded(given.image, others), strict=True))
-    malignant = {
-        field: {value: said[other].malignant_probability for value, other in values.items()}
-        for field, values in fields.items()
-    }
-    now = {
-        field: next(value for value, other in values.items() if other == patient) for field, values in fields.items()
-    }
-    effect = answer.without_patient(given.prediction, said[Patient()], patient) + answer.what_if(malignant, now)
-    return effect, _age_curve(patient, malignant["age"], fields["age"])
+    what, share = _measure(given.prediction)
+    shares = {name: {words: share(said[other]) for words, other in values.items()} for name, values in fields.items()}
+    now = {name: next(words for words, other in values.items() if other == patient) for name, values in fields.items()}
+    labels = {field.name: field.label.lower() for field in task.fields}
+    tables = answer.what_if(
+        {labels[name]: values for name, values in shares.items()},
+        {labels[name]: words for name, words in now.items()},
+        what,
+    )
+    effect = answer.without_patient(given.prediction, said[Patient()], patient) + tables
+    number = first_number(task)
+    return effect, _curve(number, patient, shares[number.name], fields[number.name], what) if number else None
 
 
-def _age_curve(patient: Patient, malignant: Mapping[str, float], aged: Mapping[str, Patient]) -> go.Figure:
-    shares = {other.age: malignant[value] for value, other in aged.items()}
-    unknown = shares.pop(None)
-    return age_curve([age for age in shares if age is not None], list(shares.values()), patient.age, unknown)
+def _measure(prediction: Prediction) -> tuple[str, Callable[[Prediction], float]]:
+    """By what the answers are told, in words, and how much of it a prediction gives."""
+    found = prediction.diagnosis
+    if prediction.malignant_probability is None:
+        return f"Probability of {found.name}", lambda other: other.probabilities[found.code]
+    return "Malignant probability", lambda other: other.malignant_probability or 0.0
+
+
+def _curve(
+    field: NumberField, patient: Patient, shares: Mapping[str, float], others: Mapping[str, Patient], what: str
+) -> go.Figure:
+    by_number = {other[field.name]: shares[words] for words, other in others.items()}
+    unknown = by_number.pop(None)
+    points = {float(number): share for number, share in by_number.items() if number is not None}
+    given = patient[field.name]
+    return curve_over(field, points, None if given is None else float(given), unknown, what)
 
 
 def answer_many(
@@ -165,7 +202,7 @@ def answer_many(
 ) -> tuple[str, gr.DownloadButton]:
     """What came of a batch, in words and as a table, and a CSV file of it."""
     upload = uploads.read(table)
-    patients = batch.read_patients(*upload) if upload else {}
+    patients = batch.read_patients(*upload, predictors.task(choice)) if upload else {}
     rows = batch.predict_all(partial(predictors.choose, choice), uploads.read_all(files), patients, progress.tqdm)
     csv = write_table(batch.to_frame(rows)).encode()
     path = save_bytes_to_cache(csv, "predictions.csv", get_upload_folder())

@@ -8,11 +8,10 @@ import numpy as np
 
 from skin.config import TrainConfig, differences, field_infos
 from skin.evaluation.compare import CLASS_MEASURES, ClassDifference, Comparison
-from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.metrics import Estimate, metrics_of
 from skin.evaluation.origin import FACTS
 from skin.evaluation.subgroups import MIN_LESIONS
 from skin.evaluation.summary import NOT_COMPUTED
-from skin.lesion import TAXONOMY
 from skin.run import Epoch, best_epoch
 from skin.ui import report_html
 from skin.ui.compared import Subjects
@@ -46,7 +45,7 @@ def difference_table(subjects: Subjects, comparisons: Sequence[Comparison]) -> s
             *(_value(subject, name) for subject in subjects.values()),
             *(_signed(comparison.difference[name]) for comparison in comparisons),
         ]
-        for name, metric in METRICS.items()
+        for name, metric in metrics_of(comparisons[0].task).items()
     ]
     table = report_html.rows_table(
         head, rows, "Differences with 95% intervals, from drawing the same lesions for both."
@@ -73,7 +72,7 @@ def _signed(estimate: Estimate) -> str:
 def class_difference_table(comparison: Comparison) -> str:
     """How the two differ on each diagnosis, and whether that is more than chance gives."""
     labels = [label for label, _ in CLASS_MEASURES.values()]
-    by_name = {diagnosis.name: comparison.per_class[diagnosis.code] for diagnosis in TAXONOMY}
+    by_name = {known.name: comparison.per_class[known.code] for known in comparison.task.diagnoses}
     rows = [
         [name, *(_signed(row.difference[measure]) for measure in CLASS_MEASURES), _beyond_chance(row)]
         for name, row in by_name.items()
@@ -93,9 +92,8 @@ def _beyond_chance(row: ClassDifference) -> str:
 
 def f1_table(subjects: Subjects) -> str:
     """F1 of each diagnosis with its interval, a column a run."""
-    rows = [
-        [diagnosis.name, *(_f1(subject, diagnosis.code) for subject in subjects.values())] for diagnosis in TAXONOMY
-    ]
+    task = next(iter(subjects.values())).report.task
+    rows = [[known.name, *(_f1(subject, known.code) for subject in subjects.values())] for known in task.diagnoses]
     return report_html.rows_table(["Diagnosis", *subjects], rows, "F1 with its 95% interval.")
 
 

@@ -11,7 +11,6 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from skin.errors import UserError
-from skin.lesion import CODES
 from skin.plots import comparison as plots
 from skin.run import Run
 from skin.ui import comparison_html as pieces
@@ -189,13 +188,15 @@ def _captions(subjects: Subjects, ids: Sequence[str]) -> dict[str, str]:
     for image_id in ids:
         said = [_said(s, row[image_id]) for s, row in zip(subjects.values(), rows, strict=True)]
         first = next(iter(subjects.values()))
-        captions[image_id] = f"{CODES[first.predictions.truth[rows[0][image_id]]]}: {' | '.join(said)}"
+        captions[image_id] = (
+            f"{first.predictions.task.codes[first.predictions.truth[rows[0][image_id]]]}: {' | '.join(said)}"
+        )
     return captions
 
 
 def _said(subject: Subject, row: int) -> str:
     predictions = subject.predictions
-    return f"{CODES[predictions.predicted[row]]} {predictions.probabilities[row].max():.0%}"
+    return f"{predictions.task.codes[predictions.predicted[row]]} {predictions.probabilities[row].max():.0%}"
 
 
 def build(page: Page) -> None:

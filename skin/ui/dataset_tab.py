@@ -15,16 +15,17 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from skin.data import pixels, splits
+from skin.data.dataset import Dataset
 from skin.data.datasets import DATASETS
 from skin.data.splits import SPLITTERS
 from skin.errors import UsageError, UserError
-from skin.lesion import TAXONOMY, LesionImage
-from skin.patient import MAX_AGE, Sex, Site
+from skin.patient import UNKNOWN, ChoiceField, NumberField
 from skin.plots import dataset as plots
 from skin.table import write_table
+from skin.task import HAM10000, Task
 from skin.ui import facts, folders
 from skin.ui.page import OWN_MACHINE, Page, spoken
-from skin.ui.selection import COLUMNS, UNKNOWN, Filters, Look, Opened, Sent, Shelf
+from skin.ui.selection import Filters, Look, Opened, Range, Sent, Shelf
 from skin.ui.view import tab_being_built
 
 THUMBNAILS = 24
@@ -45,15 +46,15 @@ SPLIT_NOTE = (
 
 READ_ONLY = f"This page is read-only: it opens no folder of the server and downloads nothing from Kaggle. {OWN_MACHINE}"
 
-BARS: tuple[Callable[[pd.DataFrame], str], ...] = (
+BARS: tuple[Callable[[pd.DataFrame, Task], str], ...] = (
     facts.diagnosis_bars,
-    facts.site_bars,
-    facts.sex_bars,
+    facts.choice_bars,
+    facts.other_bars,
     facts.lesion_bars,
 )
-FIGURES: tuple[Callable[[pd.DataFrame], go.Figure | None], ...] = (
-    plots.age_histogram,
-    plots.age_by_diagnosis_and_sex,
+FIGURES: tuple[Callable[[pd.DataFrame, Task], go.Figure | None], ...] = (
+    plots.histogram,
+    plots.boxes,
     plots.confirmation,
     plots.sources,
 )
@@ -64,8 +65,12 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 OPENING: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "open_dataset", "concurrency_limit": 1}
 """One after the other: what a visitor opens comes after the data set that opens by itself, and so it stays."""
 
-NO_FILTERS = [[], [], [], [], [], 0, MAX_AGE, True]
-"""What the filters are set to when nothing is filtered."""
+CHOICES, NUMBERS = 5, 2
+"""The choices and the numbers of a patient by which images can be filtered, the first of the task; a page has room for
+no more."""
+
+N_FILTERS = 3 + CHOICES + 3 * NUMBERS
+"""The diagnosis, the choices, the confirmation, the source, and for each number two bounds and whether it is known."""
 
 FIRST = "demo"
 """The data set that is open when the tab is first shown."""
@@ -76,7 +81,7 @@ def open_first(
 ) -> list[Any]:
     """What `open_dataset` gives for the FIRST data set, unless one is open already."""
     if look.name:
-        return [gr.skip()] * (3 + len(NO_FILTERS) + len(SECTIONS))
+        return [gr.skip()] * (3 + N_FILTERS + len(SECTIONS))
     return open_dataset(shelf, read_only, shown, FIRST, "", progress)
 
 
@@ -91,12 +96,61 @@ def open_dataset(
         opened = shelf.open(_wanted(shelf, read_only, choice, folder), progress.tqdm)
     except UserError as error:
         problem = gr.HTML(facts.message(str(error), "alert"), visible=True)
-        return [problem, *[gr.skip()] * (2 + len(NO_FILTERS) + len(SECTIONS))]
+        return [problem, *[gr.skip()] * (2 + N_FILTERS + len(SECTIONS))]
     dataset = opened.dataset
     if dataset.name not in DATASETS:
         folders.remember(shelf.workspace, dataset.name)
-    filters = [*NO_FILTERS[:3], _known(opened, "confirmed_by"), _known(opened, "source"), *NO_FILTERS[5:]]
+    filters = _no_filters(opened)
     return [gr.HTML(visible=False), facts.about(dataset), *filters, *_tell(Look(dataset.name, time.time()), shown)]
+
+
+def _no_filters(opened: Opened) -> list[Any]:
+    """The filters of a data set, set to nothing; one that it has no use for is not shown."""
+    task = opened.dataset.task
+    choices, numbers = _filtered(task)
+    spare = [gr.Dropdown([], value=[], multiselect=True, visible=False)] * (CHOICES - len(choices))
+    no_range = [gr.Slider(visible=False), gr.Slider(visible=False), gr.Checkbox(visible=False)]
+    return [
+        gr.Dropdown(
+            [(f"{known.code} {known.name}", known.code) for known in task.diagnoses], value=[], multiselect=True
+        ),
+        *(_choice_filter(field) for field in choices),
+        *spare,
+        _known(opened, "confirmed_by"),
+        _known(opened, "source"),
+        *(part for field in numbers for part in _number_filter(field)),
+        *no_range * (NUMBERS - len(numbers)),
+    ]
+
+
+def _filtered(task: Task) -> tuple[list[ChoiceField], list[NumberField]]:
+    """The fields by which images can be filtered."""
+    choices = [field for field in task.fields if isinstance(field, ChoiceField)]
+    numbers = [field for field in task.fields if isinstance(field, NumberField)]
+    return choices[:CHOICES], numbers[:NUMBERS]
+
+
+def _choice_filter(field: ChoiceField) -> gr.Dropdown:
+    return gr.Dropdown(list(field.choices), value=[], multiselect=True, visible=True, label=field.label)
+
+
+def _number_filter(field: NumberField) -> list[Any]:
+    """The lowest and the highest number, and whether it may be unknown, set to everything."""
+    look: dict[str, Any] = {"info": _info(field), "visible": True, "step": _step(field)}
+    low, high = field.minimum, field.maximum
+    return [
+        gr.Slider(low, high, value=low, label=f"{field.label} from", **look),
+        gr.Slider(low, high, value=high, label=f"{field.label} to", **look),
+        gr.Checkbox(True, label=f"Unknown {field.words}", visible=True),
+    ]
+
+
+def _info(field: NumberField) -> str:
+    return field.unit.capitalize() if len(field.unit) > 3 else field.unit
+
+
+def _step(field: NumberField) -> float:
+    return 1 if field.maximum - field.minimum >= 20 else plots.bin_width(field) / 10
 
 
 def _known(opened: Opened, column: str) -> gr.Dropdown:
@@ -117,7 +171,7 @@ def _wanted(shelf: Shelf, read_only: bool, choice: str, folder: str) -> str:
     if choice in DATASETS and choice != "folder":
         return choice
     if not folder.strip():
-        raise UsageError("Type the path of a folder that holds HAM10000_metadata.csv and its images.")
+        raise UsageError("Type the path of a folder that holds images and the table that lists them.")
     return folder.strip()
 
 
@@ -126,16 +180,32 @@ def _offered(shelf: Shelf, read_only: bool) -> list[str]:
     return [key for key in DATASETS if not read_only or (key != "folder" and shelf.at_hand(key))]
 
 
-def apply_filters(look: Look, shown: str, *values: Any) -> list[Any]:
+def apply_filters(shelf: Shelf, look: Look, shown: str, *values: Any) -> list[Any]:
     """Who is to look at the same data set through these filters. Raises UsageError when they contradict each other."""
-    choices: list[Any] = [tuple(chosen or ()) for chosen in values[:5]]
-    filters = Filters(*choices, *values[5:])
-    return _tell(replace(look, filters=filters), shown)
+    if not look.name:
+        return [gr.skip()] * (1 + len(SECTIONS))
+    return _tell(replace(look, filters=_filters(shelf[look.name].dataset.task, values)), shown)
 
 
-def reset_filters(look: Look, shown: str) -> list[Any]:
+def _filters(task: Task, values: Sequence[Any]) -> Filters:
+    """What stands in the form as Filters; what is left at everything, or belongs to no field, filters nothing."""
+    choices, numbers = _filtered(task)
+    chosen = dict(zip(["diagnosis", *(field.name for field in choices)], values, strict=False))
+    chosen |= dict(zip(("confirmed_by", "source"), values[1 + CHOICES :], strict=False))
+    bounds = values[3 + CHOICES :]
+    ranges = {field.name: Range(*bounds[3 * k : 3 * k + 3]) for k, field in enumerate(numbers)}
+    everything = {field.name: Range(field.minimum, field.maximum) for field in numbers}
+    return Filters(
+        {column: tuple(picked) for column, picked in chosen.items() if picked},
+        {column: wanted for column, wanted in ranges.items() if wanted != everything[column]},
+    )
+
+
+def reset_filters(shelf: Shelf, look: Look, shown: str) -> list[Any]:
     """The filters set to nothing, and who is to look at the same data set through them."""
-    return [*NO_FILTERS, *_tell(replace(look, filters=Filters()), shown)]
+    if not look.name:
+        return [gr.skip()] * (N_FILTERS + 1 + len(SECTIONS))
+    return [*_no_filters(shelf[look.name]), *_tell(replace(look, filters=Filters()), shown)]
 
 
 def _tell(look: Look, shown: str) -> list[Any]:
@@ -149,27 +219,30 @@ def describe(shelf: Shelf, look: Look) -> list[Any]:
     if frame.empty:
         hint = facts.message("No image fits these filters: widen or reset them.")
         return [gr.Column(visible=True), gr.HTML(hint, visible=True), gr.Column(visible=False), gr.skip()]
-    headline = facts.headline(frame, shelf[look.name].frame)
+    opened = shelf[look.name]
+    headline = facts.headline(frame, opened.frame, opened.dataset.task)
     return [gr.Column(visible=True), gr.HTML(visible=False), gr.Column(visible=True), headline]
 
 
 def draw(shelf: Shelf, look: Look, normalisation: str) -> list[Any]:
-    """BARS, FIGURES and the heat map of diagnosis by site, of the images that are looked at."""
+    """The legend, BARS, FIGURES and the heat map, of the images that are looked at."""
     frame = shelf.selected(look)
     if frame.empty:
-        return [gr.skip()] * (len(BARS) + len(FIGURES) + 1)
-    figures = [figure(frame) for figure in FIGURES]
+        return [gr.skip()] * (len(BARS) + len(FIGURES) + 2)
+    task = shelf[look.name].dataset.task
+    bars = [bar(frame, task) for bar in BARS]
+    figures = [*(figure(frame, task) for figure in FIGURES), plots.heat_map(frame, task, normalisation)]
     return [
-        *(bars(frame) for bars in BARS),
+        facts.legend(task),
+        *(gr.HTML(html, visible=bool(html)) for html in bars),
         *(gr.Plot(figure, visible=figure is not None) for figure in figures),
-        plots.diagnosis_by_site(frame, normalisation),
     ]
 
 
 def show_tables(shelf: Shelf, look: Look) -> Any:
     """What the figures draw, as tables."""
     frame = shelf.selected(look)
-    return gr.skip() if frame.empty else facts.figure_tables(frame)
+    return gr.skip() if frame.empty else facts.figure_tables(frame, shelf[look.name].dataset.task)
 
 
 def show_images(shelf: Shelf, look: Look, page: int, step: int = 0) -> tuple[Any, str, int, list[str], gr.Button]:
@@ -184,9 +257,14 @@ def show_images(shelf: Shelf, look: Look, page: int, step: int = 0) -> tuple[Any
     first = page * THUMBNAILS
     shown = frame.sample(frac=1, random_state=SEED).iloc[first : first + THUMBNAILS]
     title = f"Images {first + 1:,} to {first + len(shown):,} of {len(frame):,}, in mixed order"
-    synthetic = shelf[look.name].dataset.synthetic
-    images = [(_thumbnail(str(row.path)), facts.caption(row, synthetic)) for row in shown.itertuples()]
-    return images, title, page, shown["image_id"].tolist(), gr.Button(interactive=False)
+    opened, ids = shelf[look.name], shown["image_id"].tolist()
+    pictures = [_picture(opened, image_id) for image_id in ids]
+    return pictures, title, page, ids, gr.Button(interactive=False)
+
+
+def _picture(opened: Opened, image_id: str) -> tuple[Image.Image, str]:
+    image, dataset = opened.images[image_id], opened.dataset
+    return _thumbnail(image.path), facts.caption(image, dataset.task, dataset.synthetic)
 
 
 def select_image(shown: list[str], event: gr.SelectData) -> tuple[str, gr.Button]:
@@ -199,8 +277,8 @@ def send(look: Look, image_id: str) -> tuple[Sent, gr.Tabs]:
     return Sent(look.name, image_id, time.time()), gr.Tabs(selected="predict")
 
 
-def _thumbnail(path: str) -> Image.Image:
-    image = pixels.decode(Path(path))
+def _thumbnail(path: Path) -> Image.Image:
+    image = pixels.decode(path)
     image.thumbnail(THUMBNAIL_SIZE)
     return image
 
@@ -210,9 +288,10 @@ def show_table(shelf: Shelf, look: Look, search: str) -> tuple[Any, str, Any]:
     frame = shelf.selected(look)
     if frame.empty:
         return None, "", None
-    texts = shelf[look.name].texts[frame.index]
-    found = frame[texts.str.contains(search.strip().lower(), regex=False)][COLUMNS]
-    file_name = "images-synthetic.csv" if shelf[look.name].dataset.synthetic else "images.csv"
+    opened = shelf[look.name]
+    texts = opened.texts[frame.index]
+    found = frame[texts.str.contains(search.strip().lower(), regex=False)][opened.columns]
+    file_name = "images-synthetic.csv" if opened.dataset.synthetic else "images.csv"
     file = save_bytes_to_cache(write_table(found).encode(), file_name, get_upload_folder())
     shown = f"the first {TABLE_ROWS} of them here, all in the file" if len(found) > TABLE_ROWS else "all shown"
     return found.head(TABLE_ROWS), f"{len(found):,} found, {shown}", file
@@ -221,7 +300,7 @@ def show_table(shelf: Shelf, look: Look, search: str) -> tuple[Any, str, Any]:
 def show_classes(shelf: Shelf, look: Look) -> Any:
     """The table of the diagnoses, counted among the images that are looked at."""
     frame = shelf.selected(look)
-    return gr.skip() if frame.empty else facts.class_table(frame)
+    return gr.skip() if frame.empty else facts.class_table(frame, shelf[look.name].dataset.task)
 
 
 def show_splits(shelf: Shelf, look: Look, seed: float | None) -> list[Any]:
@@ -230,18 +309,18 @@ def show_splits(shelf: Shelf, look: Look, seed: float | None) -> list[Any]:
         return [gr.skip()] * (2 * len(SPLITTERS))
     if seed is None or not float(seed).is_integer() or not 0 <= seed < 2**32:
         raise UsageError("The seed must be a whole number from 0 to 4,294,967,295.")
-    images = shelf[look.name].dataset.images
-    return [part for rule in SPLITTERS for part in _show_split(rule, images, int(seed))]
+    dataset = shelf[look.name].dataset
+    return [part for rule in SPLITTERS for part in _show_split(rule, dataset, int(seed))]
 
 
-def _show_split(rule: str, images: Sequence[LesionImage], seed: int) -> tuple[str, Any]:
+def _show_split(rule: str, dataset: Dataset, seed: int) -> tuple[str, Any]:
     try:
-        split = SPLITTERS[rule](images, seed)
+        split = SPLITTERS[rule](dataset.images, seed)
     except UserError as error:
         return facts.message(str(error), "alert"), gr.Plot(visible=False)
-    audit = splits.audit(split, images)
-    figure = plots.leak(audit.test_by_diagnosis, audit.shared_test_by_diagnosis)
-    return facts.split_summary(rule, split, audit, images), gr.Plot(figure, visible=True)
+    audit = splits.audit(split, dataset.images)
+    figure = plots.leak(audit.test_by_diagnosis, audit.shared_test_by_diagnosis, dataset.task)
+    return facts.split_summary(rule, split, audit, dataset), gr.Plot(figure, visible=True)
 
 
 @dataclass(frozen=True)
@@ -269,7 +348,7 @@ def build(page: Page) -> None:
         facts.message("The demo data are being opened; the first time they are drawn."), elem_classes="flush"
     )
     with gr.Column(visible=False) as filter_panel:
-        filters = _build_filters(shown, looks)
+        filters = _build_filters(panel, shown, looks)
     hint = gr.HTML(visible=False, elem_classes="flush")
     with gr.Column(visible=False) as content:
         headline = gr.HTML(elem_classes="flush")
@@ -302,36 +381,47 @@ def _build_choice(shelf: Shelf, read_only: bool) -> tuple[gr.Radio, gr.Textbox, 
     return choice, folder, button
 
 
-def _build_filters(shown: gr.State, looks: list[gr.State]) -> list[Any]:
+def _build_filters(scene: Scene, shown: gr.State, looks: list[gr.State]) -> list[Any]:
+    choices, numbers = _filtered(HAM10000)
     with gr.Row(equal_height=True):
-        choices = [
-            _any_of("Diagnosis", [(f"{known.code} {known.name}", known.code) for known in TAXONOMY], 3),
-            _any_of("Sex", [(str(sex), str(sex)) for sex in Sex], 2),
-            _any_of("Body site", [(str(site), str(site)) for site in Site], 2),
+        pickers = [
+            _any_of("Diagnosis", [], 3),
+            *(_any_of(field.label, list(field.choices), 2) for field in choices),
+            *(_any_of("", [], 2, visible=False) for _ in range(CHOICES - len(choices))),
             _any_of("Confirmed by", [], 2, visible=False),
             _any_of("Source", [], 2, visible=False),
         ]
     with gr.Row(equal_height=True, elem_id="filters"):
-        ages = [
-            gr.Slider(0, MAX_AGE, value=0, step=1, label="Age from", info="Years", min_width=150),
-            gr.Slider(0, MAX_AGE, value=MAX_AGE, step=1, label="Age to", info="Years", min_width=150),
-            gr.Checkbox(True, label="Unknown age", info="Show them, too", elem_id="unknown-age"),
-        ]
+        bounds = [part for k in range(NUMBERS) for part in _range(numbers[k] if k < len(numbers) else None)]
         reset = gr.Button("Reset", scale=0, min_width=100, elem_classes="beside")
-    filters: list[Any] = [*choices, *ages]
+    filters: list[Any] = [*pickers, *bounds]
     triggers = [widget.input for widget in filters]
-    gr.on(triggers, spoken(apply_filters), [looks[0], shown, *filters], looks, trigger_mode="always_last", **QUIET)
-    reset.click(reset_filters, [looks[0], shown], [*filters, *looks], **QUIET)
+    applies, resets = (spoken(partial(handler, scene.shelf)) for handler in (apply_filters, reset_filters))
+    gr.on(triggers, applies, [looks[0], shown, *filters], looks, trigger_mode="always_last", **QUIET)
+    reset.click(resets, [looks[0], shown], [*filters, *looks], **QUIET)
     return filters
 
 
-def _any_of(label: str, choices: list[tuple[str, str]], scale: int, visible: bool = True) -> gr.Dropdown:
+def _range(field: NumberField | None) -> list[Any]:
+    """Two bounds and whether the number may be unknown; not shown where there is no such field."""
+    low, high, step = (field.minimum, field.maximum, _step(field)) if field else (0, 1, 1)
+    info, label, words = (_info(field), field.label, field.words) if field else ("", "", "")
+    look: dict[str, Any] = {"step": step, "info": info, "min_width": 150, "visible": field is not None}
+    known: dict[str, Any] = {"info": "Show them, too", "visible": field is not None, "elem_classes": "unknown-too"}
+    return [
+        gr.Slider(low, high, value=low, label=f"{label} from", **look),
+        gr.Slider(low, high, value=high, label=f"{label} to", **look),
+        gr.Checkbox(True, label=f"Unknown {words}", **known),
+    ]
+
+
+def _any_of(label: str, choices: Sequence[Any], scale: int, visible: bool = True) -> gr.Dropdown:
     shape: dict[str, Any] = {"scale": scale, "min_width": 150, "visible": visible}
-    return gr.Dropdown(choices, value=[], multiselect=True, label=label, info="Any, if none is chosen", **shape)
+    return gr.Dropdown(list(choices), value=[], multiselect=True, label=label, info="Any, if none is chosen", **shape)
 
 
 def _build_figures(scene: Scene) -> None:
-    gr.HTML(facts.legend(), elem_classes="flush")
+    legend = gr.HTML(facts.legend(HAM10000), elem_classes="flush")
     with gr.Row(equal_height=True):
         diagnoses, ages = _bars(), _figure()
     with gr.Row(equal_height=True):
@@ -344,7 +434,7 @@ def _build_figures(scene: Scene) -> None:
     heat_map = _figure()
     tables = gr.HTML(elem_classes="flush")
     scene.on(scene.look.change, show_tables, [], [tables])
-    outputs = [diagnoses, sites, sexes, lesions, ages, boxes, confirmation, sources, heat_map]
+    outputs = [legend, diagnoses, sites, sexes, lesions, ages, boxes, confirmation, sources, heat_map]
     for event in (scene.look.change, normalisation.input):
         scene.on(event, draw, [normalisation], outputs)
 
@@ -375,7 +465,7 @@ def _build_table(scene: Scene) -> None:
         search = gr.Textbox("", label="Search", placeholder="an id, a diagnosis, a site, …")
         download = gr.DownloadButton("Download CSV", scale=0, min_width=160, elem_classes="beside")
     title = gr.Markdown()
-    table = gr.Dataframe(headers=COLUMNS, interactive=False, show_label=False, max_height=560, elem_id="rows")
+    table = gr.Dataframe(interactive=False, show_label=False, max_height=560, elem_id="rows")
     for event in (scene.look.change, search.change):  # Gradio 6.31 misses the first `input`, which may be a paste
         scene.on(event, show_table, [search], [table, title, download])
 

@@ -14,9 +14,9 @@ from skin import batch
 from skin.batch import Row
 from skin.data.image_file import MAX_BYTES, MAX_PIXELS
 from skin.errors import UsageError
-from skin.lesion import CODES
-from skin.patient import MAX_AGE, Patient, Sex, Site
+from skin.patient import UNKNOWN, ChoiceField, NumberField
 from skin.predict import RISK_RULE, SHIPPED, Record
+from skin.task import HAM10000
 from skin.ui import uploads
 from skin.ui.page import spoken
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
@@ -27,30 +27,38 @@ PREDICTING: dict[str, Any] = {"concurrency_id": "predict", "concurrency_limit": 
 BATCH: dict[str, Any] = {"concurrency_id": "predict_batch", "concurrency_limit": 2}
 
 
+_FIELDS = {field.name: field for field in HAM10000.fields}
+"""The fields that are parameters of their own; those of other tasks go into `patient`."""
+
+_OLDEST = next(field.maximum for field in HAM10000.fields if isinstance(field, NumberField))
+
 PARAMETERS: Mapping[str, str] = {
     "image": f"A file of at most {MAX_BYTES // 10**6} MB and, by format, so many million pixels: "
     f"{', '.join(f'{name} {pixels // 10**6}' for name, pixels in MAX_PIXELS.items())}.",
-    "age": f"Age of the patient in years, at most {MAX_AGE:.0f}; None (null) if unknown.",
+    "age": f"Age of the patient in years, at most {_OLDEST:.0f}; None (null) if unknown.",
     "sex": "Sex of the patient.",
     "site": "Body site of the lesion.",
+    "patient": "Values of other fields of the patient by their names, for a model whose task has such; None (null) for "
+    "nothing.",
     "model": f"Name of a finished run, as the page offers them: {' and '.join(SHIPPED.values())} come with the app. "
     f"{AUTOMATIC!r} takes the model that uses age, sex and site where any is given; {BOTH!r}, of a batch alone, asks "
     "one model of each kind and gives two rows an image.",
     "images": f"Image files, and ZIP files of images: at most {uploads.MAX_FILES} images of "
     f"{uploads.MAX_TOTAL_BYTES // 10**6} MB in all.",
     "patients": "A CSV file in UTF-8 with a column image, which holds file names, and any of the columns "
-    f"{', '.join(batch.FIELDS)}. What it does not say is unknown.",
+    f"{', '.join(_FIELDS)}, or the model's own fields. What it does not say is unknown.",
 }
 """What each parameter of an endpoint is."""
 
 RECORD = f"""Returns {", ".join(get_type_hints(Record))}. Probabilities are by diagnosis code
-({", ".join(CODES)}); the prediction set holds the codes that cannot be ruled out. The risk is {RISK_RULE}."""
+({", ".join(HAM10000.codes)}, or those of the model's own task); the prediction set holds the codes that cannot be ruled out. The risk is {RISK_RULE}; all
+that is said of malignancy is null where a model's task does not tell what is malignant."""
 
-ROWS = f"""Returns a list of rows. Each has {", ".join(("image", *batch.FIELDS))}, as they were understood, and what
+ROWS = f"""Returns a list of rows. Each has {", ".join(("image", *_FIELDS))}, as they were understood, and what
 /predict returns, or an error in its place: the rest goes on."""
 
 _FILE = {"path": "lesion.jpg", "url": "lesion.jpg", "meta": {"_type": "gradio.FileData"}}
-EXAMPLES: Mapping[str, object] = {"image": _FILE, "images": [_FILE]}
+EXAMPLES: Mapping[str, object] = {"image": _FILE, "images": [_FILE], "patient": None}
 """Parameters as the API page shows them; in Python a file becomes `handle_file('lesion.jpg')`."""
 
 
@@ -64,9 +72,10 @@ class Endpoints:
         self,
         image: gr.FileData,
         age: float | None = None,
-        sex: Sex = Sex.UNKNOWN,
-        site: Site = Site.UNKNOWN,
+        sex: str = UNKNOWN,
+        site: str = UNKNOWN,
         model: str = AUTOMATIC,
+        patient: dict[str, Any] | None = None,
     ) -> Record:
         """Predict the diagnosis of one dermatoscopic image. For research and education only, never a diagnosis."""
         upload = uploads.read(image)
@@ -74,16 +83,18 @@ class Endpoints:
             raise UsageError("There is no image: upload one, then name what the upload returned.")
         if model == BOTH:
             raise UsageError("One call asks one model: call once for each of them.")
-        patient = Patient.parse(age, sex, site)
-        (predictor,) = self.predictors.choose(model, patient)
-        return predictor.record(predictor.predict(upload.content, patient))
+        if not isinstance(patient or {}, dict):
+            raise UsageError("The patient must be an object of fields and their values, or null.")
+        known = self.predictors.task(model).parse({"age": age, "sex": sex, "site": site, **(patient or {})})
+        (predictor,) = self.predictors.choose(model, known)
+        return predictor.record(predictor.predict(upload.content, known))
 
     def predict_batch(
         self, images: list[gr.FileData], patients: gr.FileData | None = None, model: str = AUTOMATIC
     ) -> list[Row]:
         """Predict many images. For research and education only, never a diagnosis."""
         upload = uploads.read(patients)
-        known = batch.read_patients(*upload) if upload else {}
+        known = batch.read_patients(*upload, self.predictors.task(model)) if upload else {}
         return batch.predict_all(partial(self.predictors.choose, model), uploads.read_all(images), known)
 
     def publish(self) -> None:
@@ -101,5 +112,7 @@ def _publish(function: Callable[..., Any], returns: str, turns: Mapping[str, Any
         component = page.blocks[number]
         component.label = name
         component.api_info()["additional_description"] = PARAMETERS[name]
+        if isinstance(field := _FIELDS.get(name), ChoiceField):
+            component.api_info()["enum"] = list(field.choices)
         if name in EXAMPLES:
             component.example_payload = partial(EXAMPLES.get, name)

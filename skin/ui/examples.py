@@ -8,13 +8,13 @@ from io import BytesIO
 import numpy as np
 
 from skin.data import pixels
+from skin.data.dataset import LesionImage
 from skin.data.synthetic import PROFILES, draw_lesion
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions
-from skin.lesion import CODES, LesionImage, diagnosis
-from skin.patient import Patient, Sex, Site
+from skin.patient import Patient
 from skin.run import Run
-from skin.ui.answer import in_words
+from skin.task import HAM10000, Task
 from skin.ui.facts import SYNTHETIC
 from skin.ui.overlay import data_url, small
 from skin.ui.pictures import diagnoses
@@ -29,18 +29,19 @@ class Example:
     patient: Patient
     diagnosis: str
     origin: str
+    task: Task = HAM10000
 
     @property
     def caption(self) -> str:
         """What is known of the patient."""
-        return in_words(self.patient)
+        return self.task.in_words(self.patient) or "nothing known of the patient"
 
     @property
     def truth(self) -> str:
         """The diagnosis as HTML, folded away."""
         return (
             '<details class="truth"><summary>Show the true diagnosis of this example</summary>'
-            f"<p><strong>{escape(diagnosis(self.diagnosis).name)}</strong> ({escape(self.origin)})</p></details>"
+            f"<p><strong>{escape(self.task.diagnosis(self.diagnosis).name)}</strong> ({escape(self.origin)})</p></details>"
         )
 
 
@@ -59,7 +60,15 @@ def examples(shelf: Shelf, run: Run | None, number: int) -> Examples:
         tested = _tested(shelf, run, rng) if run else None
     except (UserError, OSError):  # of a damaged run or data set, which other pages speak of
         tested = None
-    return tested or _drawn(number, rng)
+    return tested or (_drawn(number, rng) if _knows_drawings(run) else NOT_AT_HAND)
+
+
+def _knows_drawings(run: Run | None) -> bool:
+    """Whether the run tells apart what is drawn."""
+    try:
+        return run is None or run.task.asks_as(HAM10000)
+    except UserError:
+        return False
 
 
 def _tested(shelf: Shelf, run: Run, rng: np.random.Generator) -> Examples | None:
@@ -76,15 +85,15 @@ def _tested(shelf: Shelf, run: Run, rng: np.random.Generator) -> Examples | None
         return None
     images = [image for image_id, image in opened.images.items() if image_id in tested]
     about = f"Test images of {opened.dataset.title}, which {run.name} was not trained on."
-    return Examples(about, tuple(_pick(images, rng)))
+    return Examples(about, tuple(_pick(images, opened.dataset.task, rng)))
 
 
-def _pick(images: Sequence[LesionImage], rng: np.random.Generator) -> Iterator[Example]:
-    for code in rng.permutation(CODES):
+def _pick(images: Sequence[LesionImage], task: Task, rng: np.random.Generator) -> Iterator[Example]:
+    for code in rng.permutation(task.codes)[:MOST]:
         shown = [image for image in images if image.diagnosis == code]
         if shown:
             image = shown[rng.integers(len(shown))]
-            yield Example(image.path.read_bytes(), image.patient, image.diagnosis, image.image_id)
+            yield Example(image.path.read_bytes(), image.patient, image.diagnosis, image.image_id, task)
 
 
 def sent_example(shelf: Shelf, sent: Sent) -> Example:
@@ -98,7 +107,7 @@ def sent_example(shelf: Shelf, sent: Sent) -> Example:
     if not image or not content:
         raise UserError(f"The image {sent.image_id} is gone: open its data set again.")
     origin = f"{image.image_id} of {opened.dataset.title}; a model may have been trained on it"
-    return Example(content, image.patient, image.diagnosis, origin)
+    return Example(content, image.patient, image.diagnosis, origin, opened.dataset.task)
 
 
 RECOGNISED: Mapping[str, tuple[int, ...]] = {
@@ -115,27 +124,37 @@ RECOGNISED: Mapping[str, tuple[int, ...]] = {
 Searched for beforehand, because a page cannot wait for it: of basal cell carcinomas that is one drawing in seven.
 """
 
+MOST = 8
+"""Examples of a set: one of each diagnosis, of so many diagnoses at most."""
+
 DRAWN = (
     f"Drawn images. {SYNTHETIC} They were picked because the shipped models recognise them, so they show how the page "
     "works, not how often a model is right."
 )
 
 
+NOT_AT_HAND = Examples(
+    "This model's own images are not at hand: open its data set on the Dataset tab, and its test images appear here.",
+    (),
+)
+
+
 def _drawn(number: int, rng: np.random.Generator) -> Examples:
     seeds = {code: each[number % len(each)] for code, each in RECOGNISED.items()}
-    return Examples(DRAWN, tuple(draw(code, seeds[code]) for code in rng.permutation(CODES)))
+    return Examples(DRAWN, tuple(draw(code, seeds[code]) for code in rng.permutation(HAM10000.codes)))
 
 
 def draw(code: str, seed: int) -> Example:
     """A drawn lesion with this diagnosis and a patient whom it is likely in."""
-    rng = np.random.default_rng([seed, CODES.index(code)])
+    rng = np.random.default_rng([seed, HAM10000.index(code)])
     profile, buffer = PROFILES[code], BytesIO()
     draw_lesion(code, rng).save(buffer, "JPEG", quality=90)
     age = 5 * round(float(np.clip(rng.normal(*profile.age), 5, 85)) / 5)
-    sex = Sex.MALE if rng.random() < profile.male else Sex.FEMALE
+    sex = "male" if rng.random() < profile.male else "female"
     weights = np.array(list(profile.sites.values()))
-    site = Site(rng.choice(list(profile.sites), p=weights / weights.sum()))
-    return Example(buffer.getvalue(), Patient(age, sex, site), code, "drawn, synthetic")
+    site = str(rng.choice(list(profile.sites), p=weights / weights.sum()))
+    patient = Patient({"age": float(age), "sex": sex, "site": site})
+    return Example(buffer.getvalue(), patient, code, "drawn, synthetic")
 
 
 THUMBNAIL = (160, 120)
@@ -158,6 +177,8 @@ def buttons(shown: Examples) -> str:
         f'alt="Example {number + 1}: {escape(example.caption)}"></button>'
         for number, example in enumerate(shown.images)
     )
+    if not shown.images:
+        return f'<div class="examples"><p>{escape(shown.about)}</p></div>'
     return (
         f'<div class="examples"><p><strong>Try an example.</strong> {escape(shown.about)}</p>'
         f'<div>{images}<button type="button" class="more">Others</button></div></div>'

@@ -1,18 +1,20 @@
 """What the Dataset tab says of a data set, as HTML."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset, LesionImage
 from skin.data.splits import LeakAudit, Split
-from skin.lesion import TAXONOMY, LesionImage, Malignancy, diagnosis
-from skin.patient import Sex, Site
-from skin.plots.style import DIAGNOSIS_COLOURS, NEUTRAL
+from skin.patient import UNKNOWN, ChoiceField, NumberField, PatientField
+from skin.plots.dataset import bin_width, first_number, longest_choice, shortest_choice
+from skin.plots.style import NEUTRAL, colours
+from skin.task import Malignancy, Task
 
 SYNTHETIC = "Synthetic: every image was drawn by this program; no patient stands behind any of them."
 
@@ -38,21 +40,26 @@ def _findings(dataset: Dataset) -> str:
     return f"<details><summary>{summary}</summary><ul>{items}</ul></details>"
 
 
-def headline(frame: pd.DataFrame, whole: pd.DataFrame) -> str:
+def headline(frame: pd.DataFrame, whole: pd.DataFrame, task: Task) -> str:
     """The figures that matter most of the rows `frame` of the data set `whole`, and a sentence on the rest."""
-    malignant = [known.code for known in TAXONOMY if known.malignancy is Malignancy.MALIGNANT]
     figures = {
         "images": _of(len(frame), len(whole)),
         "lesions": _of(frame["lesion_id"].nunique(), whole["lesion_id"].nunique()),
         "classes": _of(frame["diagnosis"].nunique(), whole["diagnosis"].nunique()),
         "imbalance ratio": _imbalance(frame),
-        "malignant": f"{frame['diagnosis'].isin(malignant).mean():.1%}",
-        "ages missing": f"{frame['age'].isna().sum():,}",
-        "sexes missing": f"{(frame['sex'] == Sex.UNKNOWN).sum():,}",
-        "sites missing": f"{(frame['site'] == Site.UNKNOWN).sum():,}",
     }
-    cards = "".join(f"<div><dt>{label}</dt><dd>{figure}</dd></div>" for label, figure in figures.items())
-    return f'<dl class="facts">{cards}</dl><p>{_in_words(frame)}</p>'
+    if task.tells_malignant:
+        malignant = [known.code for known in task.diagnoses if known.malignancy is Malignancy.MALIGNANT]
+        figures["malignant"] = f"{frame['diagnosis'].isin(malignant).mean():.1%}"
+    figures |= {f"{field.words} missing": f"{missing(frame, field):,}" for field in task.fields}
+    cards = "".join(f"<div><dt>{escape(label)}</dt><dd>{figure}</dd></div>" for label, figure in figures.items())
+    return f'<dl class="facts">{cards}</dl><p>{escape(_in_words(frame, task))}</p>'
+
+
+def missing(frame: pd.DataFrame, field: PatientField) -> int:
+    """Number of the rows in which the field is unknown."""
+    values = frame[field.name]
+    return int((values == UNKNOWN).sum() if isinstance(field, ChoiceField) else values.isna().sum())
 
 
 def _imbalance(frame: pd.DataFrame) -> str:
@@ -65,125 +72,155 @@ def _of(count: int, total: int) -> str:
     return f"{count:,}" if count == total else f"{count:,} <small>of {total:,}</small>"
 
 
-def _in_words(frame: pd.DataFrame) -> str:
+def _in_words(frame: pd.DataFrame, task: Task) -> str:
     """What the figures show, for whoever cannot see them."""
     shares = frame["diagnosis"].value_counts(normalize=True)
     common, rare = shares.index[0], shares.index[-1]
-    words = [f"Most frequent: {diagnosis(common).name} ({shares[common]:.1%})"]
+    words = [f"Most frequent: {task.diagnosis(common).name} ({shares[common]:.1%})"]
     if rare != common:
-        words.append(f"rarest: {diagnosis(rare).name} ({shares[rare]:.1%})")
-    if frame["age"].notna().any():
-        words.append(f"median age: {frame['age'].median():.0f} years")
-    words.append(f"most frequent site: {frame['site'].mode()[0]}")
+        words.append(f"rarest: {task.diagnosis(rare).name} ({shares[rare]:.1%})")
+    for field in task.fields:
+        if isinstance(field, NumberField) and frame[field.name].notna().any():
+            words.append(f"median {field.words}: {frame[field.name].median():.3g} {field.unit}".rstrip())
+    if choice := longest_choice(task):
+        words.append(f"most frequent {choice.words}: {frame[choice.name].mode()[0]}")
     return "; ".join(words) + "."
 
 
-def caption(row: Any, synthetic: bool) -> str:
-    """What is known of one image, given as a row of the frame."""
+def caption(image: LesionImage, task: Task, synthetic: bool) -> str:
+    """What is known of one image."""
     facts = [
-        diagnosis(row.diagnosis).name + " (synthetic)" * synthetic,
-        "age unknown" if pd.isna(row.age) else f"{row.age:.0f} years",
-        "sex unknown" if row.sex == Sex.UNKNOWN else row.sex,
-        "site unknown" if row.site == Site.UNKNOWN else row.site,
-        row.confirmed_by and f"confirmed by {row.confirmed_by.replace('_', ' ')}",
-        f"{row.image_id} of lesion {row.lesion_id}",
+        task.diagnosis(image.diagnosis).name + " (synthetic)" * synthetic,
+        *(field.said(image.patient[field.name]) for field in task.fields),
+        image.confirmed_by and f"confirmed by {image.confirmed_by.replace('_', ' ')}",
+        f"{image.image_id} of lesion {image.lesion_id}",
     ]
     return " · ".join(fact for fact in facts if fact)
 
 
-def class_table(frame: pd.DataFrame) -> str:
+def class_table(frame: pd.DataFrame, task: Task) -> str:
     """Every diagnosis with its counts in the frame and what it is."""
     images = frame["diagnosis"].value_counts()
     lesions = frame.groupby("diagnosis")["lesion_id"].nunique()
     return _table(
         {
-            "Code": _swatch(known.code) + known.code,
-            "Diagnosis": known.name,
+            "Code": _swatch(known.code, task) + known.code,
+            "Diagnosis": escape(known.name),
             "Images": f"{images.get(known.code, 0):,}",
             "Share": f"{images.get(known.code, 0) / len(frame):.1%}",
             "Lesions": f"{lesions.get(known.code, 0):,}",
-            "Behaviour": str(known.malignancy),
-            "What it is": known.description,
+            "Behaviour": str(known.malignancy or "not told"),
+            "What it is": escape(known.description),
         }
-        for known in TAXONOMY
+        for known in task.diagnoses
     )
 
 
-def legend() -> str:
+def legend(task: Task) -> str:
     """The colours of the diagnoses."""
-    items = "".join(f"<li>{_swatch(known.code)}<b>{known.code}</b> {known.name}</li>" for known in TAXONOMY)
+    items = "".join(
+        f"<li>{_swatch(known.code, task)}<b>{known.code}</b> {escape(known.name)}</li>" for known in task.diagnoses
+    )
     return f'<ul class="legend-list" aria-label="Colours of the diagnoses">{items}</ul>'
 
 
-def _swatch(code: str) -> str:
-    return f'<span class="swatch" style="background: {DIAGNOSIS_COLOURS[code]}"></span>'
+def _swatch(code: str, task: Task) -> str:
+    return f'<span class="swatch" style="background: {colours(task)[code]}"></span>'
 
 
-def diagnosis_bars(frame: pd.DataFrame) -> str:
-    """Images and their share for each of the seven diagnoses, also for those that have none."""
+def diagnosis_bars(frame: pd.DataFrame, task: Task) -> str:
+    """Images and their share for each of the task's diagnoses, also for those that have none."""
     counts = Counter(frame["diagnosis"])
-    frequent = sorted(TAXONOMY, key=lambda known: counts[known.code], reverse=True)
-    return _bars("Diagnosis", {known.name: counts[known.code] for known in frequent})
+    frequent = sorted(task.diagnoses, key=lambda known: counts[known.code], reverse=True)
+    of_name = {known.name: colours(task)[known.code] for known in frequent}
+    return _bars("Diagnosis", {known.name: counts[known.code] for known in frequent}, of_name)
 
 
-def sex_bars(frame: pd.DataFrame) -> str:
-    """Images and their share by sex, unknown included."""
-    counts = Counter(frame["sex"])
-    return _bars("Sex", {str(sex): counts[sex] for sex in Sex})
+def choice_bars(frame: pd.DataFrame, task: Task) -> str:
+    """Images and their share by the longest choice, the most frequent value first; "" where the task has no choice."""
+    longest = longest_choice(task)
+    return _bars(longest.label, dict(Counter(frame[longest.name]).most_common())) if longest else ""
 
 
-def site_bars(frame: pd.DataFrame) -> str:
-    """Images and their share by body site, the most frequent first."""
-    return _bars("Body site", dict(Counter(frame["site"]).most_common()))
+def other_bars(frame: pd.DataFrame, task: Task) -> str:
+    """Images and their share by every field that has no figure of its own, unknown included."""
+    shown = (longest_choice(task), first_number(task))
+    return "".join(_field_bars(frame, field) for field in task.fields if field not in shown)
 
 
-def lesion_bars(frame: pd.DataFrame) -> str:
+def _field_bars(frame: pd.DataFrame, field: PatientField) -> str:
+    values = frame[field.name]
+    if isinstance(field, ChoiceField):
+        counts = Counter(values)
+        return _bars(field.label, {value: counts[value] for value in field.choices})
+    groups = _in_groups(values.dropna(), field).value_counts(sort=False)
+    unknown = {UNKNOWN: missing(frame, field)}
+    known = {str(words): int(count) for words, count in groups.items()}
+    return _bars(f"{field.label} ({field.unit})" if field.unit else field.label, {**known, **unknown})
+
+
+def lesion_bars(frame: pd.DataFrame, _: Task) -> str:
     """How many lesions have one image, how many two, and so on."""
     counts = Counter(Counter(frame["lesion_id"]).values())
     return _bars("Images per lesion", {f"{n} image{'s' * (n > 1)}": counts[n] for n in sorted(counts)})
 
 
-_COLOURS = {known.name: DIAGNOSIS_COLOURS[known.code] for known in TAXONOMY}
-
-
-def _bars(title: str, counts: Mapping[str, int]) -> str:
+def _bars(title: str, counts: Mapping[str, int], of_label: Mapping[str, str] = MappingProxyType({})) -> str:
     """A bar chart of text, which unlike a figure costs nothing to draw, wraps on a phone and can be read aloud."""
-    total, largest = sum(counts.values()), max(counts.values())
+    total, largest = max(1, sum(counts.values())), max(1, *counts.values())
     rows = "".join(
-        f'<div><dt>{label}</dt><dd><i style="--size: {count / largest:.4f}; '
-        f'background: {_COLOURS.get(label, NEUTRAL)}"></i>{count:,} <small>{count / total:.1%}</small></dd></div>'
+        f'<div><dt>{escape(label)}</dt><dd><i style="--size: {count / largest:.4f}; '
+        f'background: {of_label.get(label, NEUTRAL)}"></i>{count:,} <small>{count / total:.1%}</small></dd></div>'
         for label, count in counts.items()
     )
-    return f'<section class="counts"><h3>{title}</h3><dl>{rows}</dl></section>'
+    return f'<section class="counts"><h3>{escape(title)}</h3><dl>{rows}</dl></section>'
 
 
-AGE_GROUP = 10
-"""Years of a row of the table of ages."""
+def _in_groups(values: "pd.Series[float]", field: NumberField) -> "pd.Series[Any]":
+    """The interval that each number lies in, the lowest first: twice as wide as a bar of the histogram."""
+    width = 2 * bin_width(field)
+    starts = (values // width * width).round(6)
+    words = {start: f"{start:g} to {start + width - (width >= 2):g}" for start in sorted(starts.unique())}
+    return starts.map(words).astype(pd.CategoricalDtype(list(words.values()), ordered=True))
 
 
-def figure_tables(frame: pd.DataFrame) -> str:
+def figure_tables(frame: pd.DataFrame, task: Task) -> str:
     """What the figures draw, as tables for whoever cannot see them, folded away."""
-    known = frame.dropna(subset="age")
-    groups = (known["age"] // AGE_GROUP * AGE_GROUP).astype(int)
-    ages = groups.map(lambda start: f"{start} to {start + AGE_GROUP - 1}").rename("Age in years")
-    quartiles = known.groupby(["diagnosis", "sex"])["age"].quantile(np.array([0.25, 0.5, 0.75])).unstack()
-    quartiles = quartiles.rename(columns="{:.0%} are at most".format).rename_axis(["Diagnosis", "Sex"])
+    longest = longest_choice(task)
     tables = {
-        "Images by age": pd.crosstab(ages, known["diagnosis"]).loc[ages[groups.sort_values().index].unique()],
-        "Age by diagnosis and sex, in years": quartiles.reset_index(),
+        **_number_tables(frame, task),
         "How the diagnosis was confirmed": _by_diagnosis(frame, "confirmed_by", "Confirmed by"),
         "Source of the images": _by_diagnosis(frame, "source", "Source"),
-        "Images by body site": _by_diagnosis(frame, "site", "Body site"),
     }
-    shown = "".join(f"<h3>{title}</h3>{_plain(table)}" for title, table in tables.items() if table is not None)
+    if longest:
+        tables[f"Images by {longest.label.lower()}"] = _by_diagnosis(frame, longest.name, longest.label)
+    shown = "".join(f"<h3>{escape(title)}</h3>{_plain(table)}" for title, table in tables.items() if table is not None)
     return f"<details><summary>The figures as tables</summary>{shown}</details>"
+
+
+def _number_tables(frame: pd.DataFrame, task: Task) -> dict[str, pd.DataFrame]:
+    """Counts and quartiles of the number that is drawn."""
+    field, choice = first_number(task), shortest_choice(task)
+    if field is None:
+        return {}
+    known = frame.dropna(subset=field.name)
+    label = f"{field.label} in {field.unit}" if field.unit else field.label
+    counts = pd.crosstab(_in_groups(known[field.name], field).astype(object).rename(label), known["diagnosis"])
+    ordered = counts.loc[list(_in_groups(known[field.name], field).cat.categories)]
+    by = ["diagnosis", choice.name] if choice else ["diagnosis"]
+    quartiles = known.groupby(by)[field.name].quantile(np.array([0.25, 0.5, 0.75])).unstack()
+    names = ["Diagnosis", choice.label] if choice else ["Diagnosis"]
+    quartiles = quartiles.rename(columns="{:.0%} are at most".format).rename_axis(names)
+    within = f"{field.label} by diagnosis" + (f" and {choice.words}" if choice else "")
+    within += f", in {field.unit}" if field.unit else ""
+    return {f"Images by {field.words}": ordered, within: quartiles.reset_index()}
 
 
 def _by_diagnosis(frame: pd.DataFrame, column: str, label: str) -> pd.DataFrame | None:
     """How often each value of the column meets each diagnosis; None where it is not known of any image."""
     if (frame[column] == "").all():
         return None
-    values = frame[column].replace("", "unknown").str.replace("_", " ")
+    values = frame[column].replace("", UNKNOWN).str.replace("_", " ")
     table = pd.crosstab(values.rename(label), frame["diagnosis"])
     return table.loc[table.sum(axis="columns").sort_values(ascending=False).index]
 
@@ -196,8 +233,9 @@ def _plain(table: pd.DataFrame) -> str:
     return f'<div class="wide" tabindex="0">{html}</div>'
 
 
-def split_summary(rule: str, split: Split, audit: LeakAudit, images: Sequence[LesionImage]) -> str:
+def split_summary(rule: str, split: Split, audit: LeakAudit, dataset: Dataset) -> str:
     """How large the parts of a split are, and what they share."""
+    images = dataset.images
     lesion_of = {image.image_id: image.lesion_id for image in images}
     shared = {overlap.second: f"{overlap.images:,}" for overlap in audit.overlaps if overlap.first == "train"}
     table = _table(
@@ -209,18 +247,18 @@ def split_summary(rule: str, split: Split, audit: LeakAudit, images: Sequence[Le
         }
         for part, ids in split.parts.items()
     )
-    return f"<h3>Split {rule.replace('-', ' ')}</h3>{_verdict(audit.shared_test_images, len(split.test))}{table}{_leak(audit)}"
+    return f"<h3>Split {rule.replace('-', ' ')}</h3>{_verdict(audit.shared_test_images, len(split.test))}{table}{_leak(audit, dataset.task)}"
 
 
-def _leak(audit: LeakAudit) -> str:
+def _leak(audit: LeakAudit, task: Task) -> str:
     """What the figure of the leak draws, as a table."""
     table = _table(
         {
-            "Diagnosis": known.name,
+            "Diagnosis": escape(known.name),
             "Test images": f"{audit.test_by_diagnosis[known.code]:,}",
             "Of them of lesions in train": f"{audit.shared_test_by_diagnosis.get(known.code, 0):,}",
         }
-        for known in TAXONOMY
+        for known in task.diagnoses
         if audit.test_by_diagnosis.get(known.code)
     )
     return f"<details><summary>Test images that leak, as a table</summary>{table}</details>"

@@ -200,8 +200,8 @@ def _measured(estimate: Estimate | None) -> str:
 
 
 def headline(report: Report) -> dict[str, Estimate | None]:
-    """The main figures, None for one that the report lacks."""
-    return {name: report.headline.get(name) for name in HEADLINE}
+    """The main figures that there are for its task, None for one that the report lacks."""
+    return {name: report.headline.get(name) for name in HEADLINE if METRICS[name].applies(report.task)}
 
 
 def _running(run: Run, status: Status) -> Iterator[tuple[str, str]]:

@@ -17,8 +17,8 @@ from skin.evaluation import prediction_table
 from skin.evaluation.metrics import is_malignant
 from skin.evaluation.operating_point import judge_thresholds
 from skin.evaluation.report import Evaluation, evaluate
-from skin.lesion import CODES
 from skin.plots.training import history_figure
+from skin.task import MAX_CLASSES, Task
 from skin.ui import downloads, report_html
 from skin.ui.page import Page, remember_run, spoken
 from skin.ui.pictures import GALLERY, pictures
@@ -36,7 +36,7 @@ STEP, HALF = 0.005, 0.5
 """The finest change of a picked threshold, and what stands beside it where there is no threshold of the run's own."""
 
 PICKED_IS_NO_RESULT = (
-    "From which probability of melanoma or basal cell carcinoma on should a lesion be called malignant? A threshold "
+    "From which malignant probability on should a lesion be called malignant? A threshold "
     "picked here is picked on the very images it is judged by: a way to see the trade, not a result to report."
 )
 OWN_IS_CHOSEN = "The run's own was chosen on the validation part."
@@ -47,8 +47,10 @@ NOTHING_YET = (
     "or judge predictions made elsewhere."
 )
 
+NO_CELL = "There is no such cell: click one of the confusion matrix."
+
 Cell = tuple[int, int]
-"""Truth and prediction, indices into TAXONOMY."""
+"""Truth and prediction, indices into the task's diagnoses."""
 
 
 def choose(workspace: Workspace, run: str | None, part: str, uploaded: Subject | None, opened: str) -> list[Any]:
@@ -114,8 +116,8 @@ def show_matrix(subject: Subject, unit: str) -> str:
 def pick(event: gr.EventData) -> Cell:
     """The cell that was clicked. Raises UsageError when there is no such cell."""
     truth, predicted = (event._data.get(name) for name in ("truth", "predicted"))
-    if truth not in range(len(CODES)) or predicted not in range(len(CODES)):
-        raise UsageError("There is no such cell: click one of the confusion matrix.")
+    if truth not in range(MAX_CLASSES) or predicted not in range(MAX_CLASSES):
+        raise UsageError(NO_CELL)
     return truth, predicted
 
 
@@ -125,8 +127,12 @@ def pick_none() -> None:
 
 def show_pictures(shelf: Shelf, subject: Subject, cell: Cell | None) -> tuple[str, Any, Any]:
     """The heading and the gallery of a cell's images or, without a cell, of the most confident mistakes; the way back."""
+    if cell and max(cell) >= len(subject.report.task):
+        raise UsageError(NO_CELL)
     rows = subject.cell(*cell) if cell else subject.mistakes()[:N_MISTAKES]
-    heading = f"<h3>{_cell_heading(cell, len(rows)) if cell else _mistakes_heading(len(rows))}</h3>"
+    heading = (
+        f"<h3>{_cell_heading(subject.report.task, cell, len(rows)) if cell else _mistakes_heading(len(rows))}</h3>"
+    )
     captions, back = subject.captions(rows[:N_PICTURES]), gr.Button(visible=cell is not None)
     try:
         return heading, gr.Gallery(pictures(captions, subject, shelf), visible=bool(captions)), back
@@ -139,9 +145,9 @@ def _mistakes_heading(n: int) -> str:
     return f"The most confident mistake{'s' * (n > 1)}" if n else "Not one mistake"
 
 
-def _cell_heading(cell: Cell, n: int) -> str:
+def _cell_heading(task: Task, cell: Cell, n: int) -> str:
     shown = f", the {N_PICTURES} surest" if n > N_PICTURES else ""
-    return escape(f"{report_html.cell_name(*cell)}: {n:,} image{'s' * (n != 1)}{shown}")
+    return escape(f"{report_html.cell_name(task, *cell)}: {n:,} image{'s' * (n != 1)}{shown}")
 
 
 def show_classes(subject: Subject) -> list[Any]:
@@ -154,7 +160,7 @@ def show_classes(subject: Subject) -> list[Any]:
 
 def show_operating_point(subject: Subject) -> list[Any]:
     """Whether a threshold can be picked, what to make of it, the slider at the subject's own, and the table."""
-    n_malignant = int(is_malignant(subject.predictions.truth).sum())
+    n_malignant = int(is_malignant(subject.predictions.task, subject.predictions.truth).sum())
     if subject.predictions.are_labels or n_malignant in (0, subject.report.n):
         return [gr.Column(visible=False), "", gr.skip(), ""]
     picked = round(STEP * round(_own_threshold(subject) / STEP), 3)

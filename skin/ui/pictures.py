@@ -6,9 +6,9 @@ from typing import Any
 from PIL import Image
 
 from skin.data import pixels
+from skin.data.dataset import LesionImage
 from skin.errors import UserError
 from skin.evaluation.predictions import Predictions
-from skin.lesion import CODES, LesionImage
 from skin.ui.selection import Shelf
 from skin.ui.subject import Subject
 
@@ -47,7 +47,8 @@ def pictures(captions: Mapping[str, str], subject: Subject, shelf: Shelf) -> lis
 
 def diagnoses(predictions: Predictions) -> dict[str, str]:
     """The true diagnosis of each image, by its id."""
-    return {image_id: CODES[k] for image_id, k in zip(predictions.image_ids, predictions.truth, strict=True)}
+    codes = predictions.task.codes
+    return {image_id: codes[k] for image_id, k in zip(predictions.image_ids, predictions.truth, strict=True)}
 
 
 def _thumbnails(captions: Mapping[str, str], images: Mapping[str, LesionImage]) -> Iterator[Picture]:

@@ -13,10 +13,11 @@ from gradio.utils import get_upload_folder
 
 from skin.errors import UserError
 from skin.explain import EXPLANATIONS
-from skin.patient import Patient, Sex, Site
+from skin.patient import Patient
 from skin.predict import default_run
 from skin.run import Run
-from skin.ui import asking
+from skin.task import HAM10000, Task
+from skin.ui import asking, patient_form
 from skin.ui.endpoints import BATCH, PREDICTING, Endpoints
 from skin.ui.examples import CLICKED, Example, Examples, buttons, examples, sent_example
 from skin.ui.facts import message
@@ -25,12 +26,12 @@ from skin.ui.predictors import AUTOMATIC, Predictors
 from skin.ui.selection import Sent, Shelf
 
 LIMITS = (
-    "Made for images taken through a dermatoscope. An ordinary photograph, or something that is none of the seven "
+    "Made for images taken through a dermatoscope. An ordinary photograph, or something that is none of the "
     "diagnoses, gets an answer, too: a meaningless one. Uploads are deleted after about an hour."
 )
 BATCH_HELP = (
-    "Several images, or a ZIP of images. The table may hold, besides the file name in a column `image`, any of `age`, "
-    "`sex` and `site`; what it does not say is unknown."
+    "Several images, or a ZIP of images. The table may hold, besides the file name in a column `image`, any of the "
+    "model's fields, `age`, `sex` and `site` for those that come with the app; what it does not say is unknown."
 )
 
 ONE = "one"
@@ -46,28 +47,21 @@ SHOW_ANSWER = """(image) => {
 """On a phone the answer comes below the form, out of sight: the page scrolls to where it appears."""
 
 NUMBER_KEYBOARD = """() => document.addEventListener("focusin", ({ target }) => {
-    if (target.closest("#age")) target.inputMode = "decimal";
+    if (target.closest(".number")) target.inputMode = "decimal";
 })"""
-"""What no setting of Gradio's text field says: a phone shows numbers to type the age."""
+"""What no setting of Gradio's text field says: a phone shows numbers to type one."""
 
 Showcase = Callable[[Run | None, int], Examples]
 
 
 @dataclass(frozen=True)
 class Form:
-    """The components of one question."""
+    """The components of one question; `patient` are those of `patient_form`."""
 
     image: gr.Image
-    age: gr.Textbox
-    sex: gr.Radio
-    site: gr.Dropdown
+    patient: list[Any]
     model: gr.Dropdown
     method: gr.Radio
-
-    @property
-    def patient(self) -> list[Any]:
-        """What is told of the patient."""
-        return [self.age, self.sex, self.site]
 
     @property
     def question(self) -> list[Any]:
@@ -75,8 +69,8 @@ class Form:
         return [self.image, *self.patient, self.model, self.method]
 
 
-Fields = tuple[str, ...]
-"""Age, sex and site as they stand in the form."""
+Fields = tuple[str | None, ...]
+"""The patient as it stands in the form."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +101,14 @@ def open_model(predictors: Predictors, opened: str) -> Any:
     """The run that was opened elsewhere, chosen if it can predict."""
     choices = predictors.choices()
     return gr.Dropdown(choices, value=opened) if opened in dict(choices).values() else gr.skip()
+
+
+def fit_form(predictors: Predictors, choice: object, asked: Task) -> tuple[Any, ...]:
+    """The places of the patient for the chosen model, unknown where it asks for other fields than the last, and its task."""
+    task = predictors.task_or_usual(choice)
+    if task.fields == asked.fields:
+        return *[gr.skip()] * len(patient_form.PLACES), gr.skip(), asked
+    return *patient_form.fitted(task), Loan(), task
 
 
 def show_examples(predictors: Predictors, showcase: Showcase, choice: object, number: int) -> str:
@@ -140,18 +142,20 @@ def take_example(
     predictors: Predictors, showcase: Showcase, choice: object, number: int, clicked: int, loan: Loan, *standing: str
 ) -> tuple[Any, ...]:
     """The example that was clicked, as the values of the form, and its diagnosis folded away."""
-    return _fill(_examples(predictors, showcase, choice, number).images[clicked], loan, standing)
+    example = _examples(predictors, showcase, choice, number).images[clicked]
+    return _fill(predictors, choice, example, loan, standing)
 
 
-def take_sent(shelf: Shelf, sent: Sent, loan: Loan, *standing: str) -> tuple[Any, ...]:
+def take_sent(
+    shelf: Shelf, predictors: Predictors, choice: object, sent: Sent, loan: Loan, *standing: str
+) -> tuple[Any, ...]:
     """The image that was sent from another tab, as an example. Raises UserError when it is gone."""
-    return _fill(sent_example(shelf, sent), loan, standing)
+    return _fill(predictors, choice, sent_example(shelf, sent), loan, standing)
 
 
-def _fill(example: Example, loan: Loan, standing: Fields) -> tuple[Any, ...]:
+def _fill(predictors: Predictors, choice: object, example: Example, loan: Loan, standing: Fields) -> tuple[Any, ...]:
     path = save_bytes_to_cache(example.content, "example.jpg", get_upload_folder())
-    age = "" if example.patient.age is None else f"{example.patient.age:g}"
-    patient = (age, str(example.patient.sex), str(example.patient.site))
+    patient = patient_form.standing(predictors.task_or_usual(choice), example.patient)
     truth = gr.HTML(example.truth, visible=True)
     return path, *patient, truth, Loan(patient, loan.returned(standing)), time.time_ns()
 
@@ -182,52 +186,47 @@ def build(page: Page) -> None:
 def _build_one(page: Page, predictors: Predictors, showcase: Showcase) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
-            form = _lay_out_form()
+            form = _lay_out_form(HAM10000)
         with gr.Column(scale=7, min_width=320):
-            pictured = _build_examples(page, predictors, showcase, form)
+            pictured, loan = _build_examples(page, predictors, showcase, form)
             said = gr.HTML(asking.begin(predictors), elem_classes="flush", elem_id="said")
             curve = gr.Plot(show_label=False, visible=False)
             effect = gr.HTML(elem_classes="flush", elem_id="effect")
             gr.HTML(message(LIMITS, "note"), elem_classes="flush")
-    answered = gr.State()
-    changes = [part.change for part in (pictured, form.age, form.model)]
-    changes += [part.input for part in (form.sex, form.site, form.method)]
-    gr.on(
-        changes,
-        partial(asking.answer_anew, predictors),
-        [answered, *form.question],
-        [said, effect, curve, answered],
-        preprocess=False,
-        trigger_mode="always_last",
-        show_progress="minimal",
-        show_progress_on=said,
-        api_visibility="private",
+    answered, asked = gr.State(), gr.State(HAM10000)
+    answering: dict[str, Any] = {
+        "fn": partial(asking.answer_anew, predictors),
+        "inputs": [answered, *form.question],
+        "outputs": [said, effect, curve, answered],
+        "preprocess": False,
+        "show_progress": "minimal",
+        "show_progress_on": said,
+        "api_visibility": "private",
         **PREDICTING,
+    }
+    typed = [part.change if isinstance(part, gr.Textbox) else part.input for part in form.patient]
+    gr.on([pictured.change, *typed, form.method.input], trigger_mode="always_last", **answering)
+    fitting = form.model.change(
+        partial(fit_form, predictors), [form.model, asked], [*form.patient, loan, asked], **QUIET
     )
+    fitting.then(**answering)
     pictured.change(None, form.image, js=SHOW_ANSWER, api_visibility="private")
     page.blocks.load(None, js=NUMBER_KEYBOARD, api_visibility="private")
     _wire_models(page, predictors, form.model)
 
 
-def _lay_out_form() -> Form:
+def _lay_out_form(task: Task) -> Form:
     image = gr.Image(
         label="Dermatoscopic image",
         height=260,
         webcam_options=gr.WebcamOptions(mirror=False, constraints={"video": {"facingMode": "environment"}}),
         alt_text="The image to predict",
     )
-    with gr.Row(equal_height=True):
-        age = gr.Textbox(label="Age (years)", placeholder="unknown", max_length=5, min_width=110, elem_id="age")
-        site = gr.Dropdown(_sites(), value=str(Site.UNKNOWN), label="Body site", scale=2, min_width=180)
-    sex = gr.Radio([str(sex) for sex in Sex], value=str(Sex.UNKNOWN), label="Sex")
+    patient = patient_form.lay_out(task)
     model = _model_dropdown()
     rows = [(explanation.title, name) for name, explanation in EXPLANATIONS.items()]
     method = gr.Radio(rows, value=rows[0][1], label="Heatmap")
-    return Form(image, age, sex, site, model, method)
-
-
-def _sites() -> list[str]:
-    return [str(Site.UNKNOWN), *(str(site) for site in Site if site is not Site.UNKNOWN)]
+    return Form(image, patient, model, method)
 
 
 def _model_dropdown() -> gr.Dropdown:
@@ -240,8 +239,8 @@ def _wire_models(page: Page, predictors: Predictors, model: gr.Dropdown) -> None
     page.opened.change(partial(open_model, predictors), page.opened, model, **QUIET)
 
 
-def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form: Form) -> gr.State:
-    """The examples; returns what changes with every new picture, once the form fits it."""
+def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form: Form) -> tuple[gr.State, gr.State]:
+    """The examples; returns what changes with every new picture, once the form fits it, and the Loan."""
     shown = gr.HTML(js_on_load=CLICKED, elem_classes="flush")
     truth = gr.HTML(visible=False, elem_classes="flush")
     number, clicked, loan, pictured = gr.State(0), gr.State(0), gr.State(Loan()), gr.State(0)
@@ -254,17 +253,17 @@ def _build_examples(page: Page, predictors: Predictors, showcase: Showcase, form
     shown.select(point, None, clicked, **QUIET).then(
         taking, [*inputs, clicked, *standing], [form.image, *lent], **QUIET
     )
-    sending = spoken(partial(take_sent, page.shelf))
-    page.sent.change(sending, [page.sent, *standing], [form.image, *lent], **QUIET)
+    sending = spoken(partial(take_sent, page.shelf, predictors))
+    page.sent.change(sending, [form.model, page.sent, *standing], [form.image, *lent], **QUIET)
     form.image.input(return_loan, standing, lent, **QUIET)
-    return pictured
+    return pictured, loan
 
 
 def _build_many(page: Page, predictors: Predictors) -> None:
     gr.Markdown(BATCH_HELP)
     with gr.Row(equal_height=True):
         files = gr.File(label="Images, or a ZIP of images", file_count="multiple", height=190, elem_id="batch-images")
-        table = gr.File(label="Table of image, age, sex and site (CSV, optional)", height=190, elem_id="batch-patients")
+        table = gr.File(label="Table of image and patient (CSV, optional)", height=190, elem_id="batch-patients")
     with gr.Row(equal_height=True):
         model = _model_dropdown()
         start = gr.Button("Predict all", variant="primary", elem_classes="beside")

@@ -8,15 +8,22 @@ from pathlib import Path
 from skin.config import MODELS
 from skin.errors import UserError
 from skin.patient import Patient
-from skin.predict import SHIPPED, Predictor, default_run
+from skin.predict import SHIPPED, Predictor, default_run, multimodal_run
 from skin.run import Run, is_shipped, list_runs
+from skin.task import HAM10000, Task, listed
 from skin.workspace import Workspace
 
 AUTOMATIC = "automatic"
 BOTH = "both"
 
-KINDS = {"image": "image only", "multimodal": "image with age, sex and site"}
-"""What each of MODELS looks at, in words."""
+IMAGE_ONLY = "image only"
+
+
+def looks_at(run: Run) -> str:
+    """What the run's model looks at, in words."""
+    fields = listed([field.words for field in run.task.fields]) or "nothing else"
+    return IMAGE_ONLY if run.config.model == "image" else f"image with {fields}"
+
 
 _KEPT = 4
 """Networks in memory."""
@@ -45,7 +52,7 @@ class Predictors:
         return [
             ("Automatic", AUTOMATIC),
             *([("Both models side by side", BOTH)] if both else []),
-            *((f"{run.name} ({KINDS[run.config.model]})", run.name) for run in runs),
+            *((f"{run.name} ({looks_at(run)})", run.name) for run in runs),
         ]
 
     def choose(self, choice: object, patient: Patient) -> list[Predictor]:
@@ -58,6 +65,19 @@ class Predictors:
         if choice == BOTH:
             return [self.open(self._of_kind(kind)) for kind in MODELS]
         return [self.open(self.named(choice))]
+
+    def task(self, choice: object) -> Task:
+        """The task whose fields are asked for, which are those of the chosen model. Raises UserError when there is none."""
+        if choice in (None, "", AUTOMATIC):
+            return multimodal_run(self.workspace).task
+        return (self._of_kind("multimodal") if choice == BOTH else self.named(choice)).task
+
+    def task_or_usual(self, choice: object) -> Task:
+        """As `task`, HAM10000 where that cannot be told: a form must show something before anything can be asked."""
+        try:
+            return self.task(choice)
+        except UserError:
+            return HAM10000
 
     def named(self, name: object) -> Run:
         """The finished run of this name. Raises UserError when there is none."""

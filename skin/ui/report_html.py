@@ -8,14 +8,14 @@ import plotly.graph_objects as go
 
 from skin.config import field_infos
 from skin.evaluation.evidence import few_behind, few_lesions, is_chosen, warnings
-from skin.evaluation.metrics import METRICS, Estimate
+from skin.evaluation.metrics import METRICS, Estimate, metrics_of
 from skin.evaluation.operating_point import CalledLow, OperatingPoint, ThresholdReport
 from skin.evaluation.origin import FACTS
 from skin.evaluation.report import ClassReport, Report
-from skin.evaluation.subgroups import MIN_LESIONS, SUBGROUP_METRICS, Subgroup
-from skin.evaluation.summary import NOT_COMPUTED, best, challenging
-from skin.lesion import CODES, TAXONOMY
-from skin.plots.style import DIAGNOSIS_COLOURS, FONTS
+from skin.evaluation.subgroups import MIN_LESIONS, Subgroup, subgroup_metrics
+from skin.evaluation.summary import NOT_COMPUTED, best, challenging, scope
+from skin.plots.style import FONTS, colours
+from skin.task import Task
 from skin.workspace import assets
 
 NOTICE = "For research and education only, not for diagnosis."
@@ -51,13 +51,18 @@ section { margin-top: 2rem; }
 def headline_tiles(report: Report, gap: str = "") -> str:
     """The headline metrics with their intervals, and what they were measured on; `gap` says what adds missing ones."""
     few = few_behind(report)
-    tiles = "".join(_tile(name, report.headline.get(name), _FEW * (name in few)) for name in METRICS)
-    return f'<dl class="tiles">{tiles}</dl>{gap_note(gap)}{_too_few(report)}{_words(report)}'
+    tiles = "".join(_tile(name, report.headline.get(name), _FEW * (name in few)) for name in metrics_of(report.task))
+    return f'<dl class="tiles">{tiles}</dl>{_scope(report)}{gap_note(gap)}{_too_few(report)}{_words(report)}'
 
 
 def gap_note(gap: str) -> str:
     """The sentence on what a report lacks, "" where it lacks nothing."""
     return f'<p class="gap" role="note">{escape(gap)}</p>' if gap else ""
+
+
+def _scope(report: Report) -> str:
+    """In which ways the labels of the images are not those of the model, "" where they are."""
+    return "".join(f'<p class="gap" role="note">{escape(sentence)}</p>' for sentence in scope(report))
 
 
 def _too_few(report: Report) -> str:
@@ -120,37 +125,39 @@ def confusion_table(report: Report, shares: bool = False, caption: str = "", cli
     counts = np.array(report.confusion)
     by_row = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = _button if clickable else _plain_cell
-    head = "".join(f'<th scope="col" title="{escape(diagnosis.name)}">{diagnosis.code}</th>' for diagnosis in TAXONOMY)
+    head = "".join(
+        f'<th scope="col" title="{escape(diagnosis.name)}">{diagnosis.code}</th>' for diagnosis in report.task.diagnoses
+    )
     rows = ""
-    for truth, code in enumerate(CODES):
+    for truth, known in enumerate(report.task.diagnoses):
         texts = [f"{share:.0%}" for share in by_row[truth]] if shares else [f"{count:,}" for count in counts[truth]]
         cells = "".join(
-            f"<td>{cell(truth, predicted, texts[predicted], by_row[truth, predicted])}</td>"
-            for predicted in range(len(CODES))
+            f"<td>{cell(report.task, truth, predicted, texts[predicted], by_row[truth, predicted])}</td>"
+            for predicted in range(len(report.task))
         )
-        rows += f'<tr><th scope="row" title="{escape(TAXONOMY[truth].name)}">{code}</th>{cells}</tr>'
+        rows += f'<tr><th scope="row" title="{escape(known.name)}">{known.code}</th>{cells}</tr>'
     return (
         f'<div class="scroll matrix" tabindex="0"><table><caption>{escape(caption)}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _plain_cell(truth: int, predicted: int, text: str, share: float) -> str:  # noqa: ARG001 (stands in for _button)
+def _plain_cell(task: Task, truth: int, predicted: int, text: str, share: float) -> str:  # noqa: ARG001 (stands in for _button)
     return f'<span class="cell{_paled(share)}" style="--shade: {share:.2f}">{text}</span>'
 
 
-def _button(truth: int, predicted: int, text: str, share: float) -> str:
-    label = escape(f"{cell_name(truth, predicted)}: {text}")
+def _button(task: Task, truth: int, predicted: int, text: str, share: float) -> str:
+    label = escape(f"{cell_name(task, truth, predicted)}: {text}")
     return (
         f'<button type="button" class="cell{_paled(share)}" style="--shade: {share:.2f}" data-truth="{truth}" '
         f'data-predicted="{predicted}" aria-label="{label}" title="{label}" aria-pressed="false">{text}</button>'
     )
 
 
-def cell_name(truth: int, predicted: int) -> str:
+def cell_name(task: Task, truth: int, predicted: int) -> str:
     """What the images of a cell of the confusion matrix have in common."""
-    verdict = "recognised" if truth == predicted else f"taken for {TAXONOMY[predicted].name}"
-    return f"{TAXONOMY[truth].name} {verdict}"
+    verdict = "recognised" if truth == predicted else f"taken for {task.diagnoses[predicted].name}"
+    return f"{task.diagnoses[truth].name} {verdict}"
 
 
 def _paled(share: float) -> str:
@@ -167,11 +174,11 @@ def class_table(report: Report) -> str:
         "Images": lambda row: f"{row.support:,}",
     }
     head = "".join(f'<th scope="col">{name}</th>' for name in measures)
-    rows, few = "", few_lesions(report)
-    for diagnosis in TAXONOMY:
+    rows, few, of_code = "", few_lesions(report), colours(report.task)
+    for diagnosis in report.task.diagnoses:
         row = report.per_class[diagnosis.code]
         cells = "".join(f"<td>{measure(row)}</td>" for measure in measures.values())
-        swatch = f'<span class="swatch" style="background: {DIAGNOSIS_COLOURS[diagnosis.code]}"></span>'
+        swatch = f'<span class="swatch" style="background: {of_code[diagnosis.code]}"></span>'
         rows += f'<tr><th scope="row">{swatch}{diagnosis.code} <span class="name">{escape(diagnosis.name)}</span>{_FEW * (diagnosis.code in few)}</th>{cells}</tr>'
     means = "".join(f"<td>{_number(_weighted(report, name))}</td>" for name in ("precision", "recall", "f1", "auc"))
     return (
@@ -205,7 +212,8 @@ def threshold_table(columns: Mapping[str, ThresholdReport]) -> str:
 
 def group_tables(report: Report, gap: str = "") -> str:
     """A table for each grouping of the images: how many are in each group, and its metrics; `gap` as of the tiles."""
-    tables = "".join(_group_table(grouping, groups) for grouping, groups in report.subgroups.items())
+    names = subgroup_metrics(report.task)
+    tables = "".join(_group_table(grouping, groups, names) for grouping, groups in report.subgroups.items())
     note = (
         f"Each group by itself, with the 95% interval from drawing its lesions anew; a dash where fewer than {MIN_LESIONS} "
         "lesions would decide. Groups hold other mixes of diagnoses, which alone makes some easier than others."
@@ -213,14 +221,12 @@ def group_tables(report: Report, gap: str = "") -> str:
     return f'<p>{note}</p>{gap_note(gap)}<div class="subgroups">{tables}</div>'
 
 
-def _group_table(grouping: str, groups: Mapping[str, Subgroup]) -> str:
+def _group_table(grouping: str, groups: Mapping[str, Subgroup], names: Sequence[str]) -> str:
     title = escape(grouping.replace("_", " ").capitalize())
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Images", *(METRICS[m].label for m in SUBGROUP_METRICS)))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Images", *(METRICS[m].label for m in names)))
     rows = ""
     for name, group in groups.items():
-        values = [
-            _estimate(group.headline[name]) if name in group.headline else NOT_COMPUTED for name in SUBGROUP_METRICS
-        ]
+        values = [_estimate(group.headline[name]) if name in group.headline else NOT_COMPUTED for name in names]
         cells = "".join(f"<td>{text}</td>" for text in (f"{group.n:,}", *values))
         rows += f'<tr><th scope="row">{escape(name.replace("_", " "))}</th>{cells}</tr>'
     return (

@@ -10,62 +10,50 @@ from threading import Lock
 import pandas as pd
 
 from skin.data import datasets, ham10000
-from skin.data.datasets import DATASETS, Dataset
+from skin.data.dataset import Dataset, LesionImage
+from skin.data.datasets import DATASETS
 from skin.errors import UsageError, UserError
-from skin.lesion import TAXONOMY, LesionImage
-from skin.patient import MAX_AGE
+from skin.patient import UNKNOWN
 from skin.progress import Progress, silent
 from skin.ui import folders
 from skin.workspace import Workspace
 
-COLUMNS = ["image_id", "lesion_id", "diagnosis", "age", "sex", "site", "confirmed_by", "source"]
-"""What is shown of a frame; where its files lie is nobody's business."""
 
-UNKNOWN = "unknown"
-"""What is chosen for an image whose confirmation or source nobody told."""
+@dataclass(frozen=True)
+class Range:
+    """Numbers from the lowest to the highest, and whether an image fits of which the number is unknown.
+
+    Raises UsageError when they are the wrong way round.
+    """
+
+    low: float
+    high: float
+    unknown: bool = True
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise UsageError(f"Nothing lies between {self.low:g} and {self.high:g}: make the first the lower one.")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which images are looked at; an empty choice stands for all, ages are in years.
+    """Which images are looked at, by the column of the frame; an empty choice stands for all."""
 
-    Raises UsageError when the ages are the wrong way round.
-    """
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
-    diagnoses: tuple[str, ...] = ()
-    sexes: tuple[str, ...] = ()
-    sites: tuple[str, ...] = ()
-    confirmations: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    youngest: float = 0
-    oldest: float = MAX_AGE
-    unknown_age: bool = True
-
-    def __post_init__(self) -> None:
-        if self.youngest > self.oldest:
-            raise UsageError(
-                f"No age lies between {self.youngest:g} and {self.oldest:g}: make the first the lower one."
-            )
+    def __hash__(self) -> int:  # by which Gradio sees that a State has changed
+        return hash((frozenset(self.chosen.items()), frozenset(self.ranges.items())))
 
     def select(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows that fit."""
-        fits = frame["age"].between(self.youngest, self.oldest)
-        if self.unknown_age:
-            fits |= frame["age"].isna()
-        for column, chosen in self._chosen.items():
+        fits = pd.Series(True, frame.index)
+        for column, wanted in self.ranges.items():
+            fits &= frame[column].between(wanted.low, wanted.high) | (frame[column].isna() & wanted.unknown)
+        for column, chosen in self.chosen.items():
             if chosen:
                 fits &= frame[column].replace("", UNKNOWN).isin(chosen)
         return frame[fits]
-
-    @property
-    def _chosen(self) -> dict[str, tuple[str, ...]]:
-        return {
-            "diagnosis": self.diagnoses,
-            "sex": self.sexes,
-            "site": self.sites,
-            "confirmed_by": self.confirmations,
-            "source": self.sources,
-        }
 
 
 @dataclass(frozen=True)
@@ -74,7 +62,7 @@ class Look:
 
     name: str = ""
     opened: float = 0.0
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
 
 
 @dataclass(frozen=True)
@@ -97,6 +85,11 @@ class Opened:
         """A row an image; see `Dataset.frame`."""
         return self.dataset.frame()
 
+    @property
+    def columns(self) -> list[str]:
+        """What is shown of the frame; where its files lie is nobody's business."""
+        return [str(column) for column in self.frame if column != "path"]
+
     @cached_property
     def images(self) -> dict[str, LesionImage]:
         """The images by their ids."""
@@ -105,8 +98,8 @@ class Opened:
     @cached_property
     def texts(self) -> "pd.Series[str]":
         """What a search looks through: a text in lower case for each row of the frame."""
-        names = self.frame["diagnosis"].map({diagnosis.code: diagnosis.name for diagnosis in TAXONOMY})
-        return names.str.cat(self.frame[COLUMNS].astype(str), sep="\t", na_rep="").str.lower()
+        names = self.frame["diagnosis"].map({known.code: known.name for known in self.dataset.task.diagnoses})
+        return names.str.cat(self.frame[self.columns].astype(str), sep="\t", na_rep="").str.lower()
 
 
 @dataclass(frozen=True)

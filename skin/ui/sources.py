@@ -5,8 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from skin.config import TrainConfig
-from skin.data import datasets, ham10000
+from skin.data import datasets
 from skin.data.datasets import DATASETS
+from skin.data.folder import SUFFIXES
+from skin.data.material import check_fields
 from skin.data.splits import SPLITTERS
 from skin.errors import UserError
 from skin.models.backbones import find_backbone
@@ -55,7 +57,7 @@ def _survey(config: TrainConfig) -> tuple[int, str]:
     """How many images the folder has, and what speaks against training on them."""
     try:
         folder = datasets.find_folder(config.dataset)
-        return _survey_folder(folder, _stamp(folder), config.split, config.seed)
+        return _survey_folder(folder, _stamp(folder), config)
     except UserError as error:
         return 0, str(error)
 
@@ -63,17 +65,18 @@ def _survey(config: TrainConfig) -> tuple[int, str]:
 def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
     """Changes when the folder's table does, or an image is added or taken away."""
     try:
-        parts = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() not in ham10000.SUFFIXES]
+        parts = [path for path in folder.iterdir() if path.is_dir() or path.suffix.lower() not in SUFFIXES]
         return tuple((str(path), path.stat().st_mtime_ns) for path in [folder, *sorted(parts)])
     except OSError:
         return ()
 
 
 @lru_cache(maxsize=16)
-def _survey_folder(folder: Path, stamp: tuple[tuple[str, int], ...], split: str, seed: int) -> tuple[int, str]:  # noqa: ARG001 (a folder that changed is another one)
+def _survey_folder(folder: Path, stamp: tuple[tuple[str, int], ...], config: TrainConfig) -> tuple[int, str]:  # noqa: ARG001 (a folder that changed is another one)
     try:
-        images = ham10000.listing(folder).images
-        SPLITTERS[split](images, seed)
+        contents = datasets.listing(folder)
+        check_fields(config, contents.task)
+        SPLITTERS[config.split](contents.images, config.seed)
     except UserError as error:
         return 0, str(error)
-    return len(images), ""
+    return len(contents.images), ""

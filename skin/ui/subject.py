@@ -12,7 +12,6 @@ from skin.errors import UserError
 from skin.evaluation.origin import UNKNOWN, Origin
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.evaluation.report import Report, load_report
-from skin.lesion import CODES
 from skin.run import Epoch, Run, list_runs
 from skin.workspace import Workspace
 
@@ -46,7 +45,8 @@ class Subject:
 
     def caption(self, row: int) -> str:
         """What an image shows, what was said of it and how surely, as short as a picture's caption must be."""
-        truth, predicted = CODES[self.predictions.truth[row]], CODES[self.predictions.predicted[row]]
+        codes = self.predictions.task.codes
+        truth, predicted = codes[self.predictions.truth[row]], codes[self.predictions.predicted[row]]
         verdict = f"{truth} ✓" if truth == predicted else f"{truth} → {predicted}"
         return f"{verdict} {self.predictions.probabilities[row].max():.0%}"
 

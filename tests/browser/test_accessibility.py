@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from served_app import App
 
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.ui.shell import TABS
 
 GRADIO_OWN = (".empty", ".search-input")

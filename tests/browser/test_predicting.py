@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ham import CODES
 from playwright.sync_api import Browser, Page, expect
 from served_app import App
 
 from skin.data import pixels
-from skin.data.datasets import Dataset
-from skin.lesion import CODES, TAXONOMY
+from skin.data.dataset import Dataset
+from skin.task import HAM10000
 
 Visit = Callable[[str], Page]
 
@@ -106,7 +107,7 @@ def test_an_example_hides_its_diagnosis_until_it_is_asked_for(predict: Page) -> 
     expect(truth).to_be_hidden()
     predict.get_by_text("Show the true diagnosis").click()
     expect(truth).to_be_visible()
-    assert any(known.name in truth.inner_text() for known in TAXONOMY)
+    assert any(known.name in truth.inner_text() for known in HAM10000.diagnoses)
     predict.get_by_label("Remove Image").click()
     expect(truth).to_have_count(0)
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from ham import someone
 
-from skin import patient
 from skin.config import TrainConfig
 from skin.data.batches import Batches, Examples, augment
-from skin.patient import Patient
+from skin.task import HAM10000
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 STILL = {"flips": False, "zoom": 0, "brightness": 0, "colour": 0}
@@ -18,9 +18,9 @@ def config(**fields: object) -> TrainConfig:
 
 def examples(n: int = 10) -> Examples:
     images = np.stack([np.roll(IMAGE, shift, axis=0) for shift in range(n)])
-    patients = patient.encode([Patient.parse(50, "male", "back")] * n)
+    patients = HAM10000.encode([someone(50, "male", "back")] * n)
     return Examples(
-        images, np.arange(n), patients, np.eye(7, dtype=np.float32)[np.arange(n) % 7], np.ones(n, np.float32)
+        images, np.arange(n), patients, np.eye(7, dtype=np.float32)[np.arange(n) % 7], np.ones(n, np.float32), HAM10000
     )
 
 
@@ -55,8 +55,8 @@ def test_fewer_images_than_a_batch_still_make_one() -> None:
 def test_patient_fields_drop_to_unknown_at_the_configured_rate() -> None:
     batches = Batches(examples(400), config(field_dropout=0.5, stage2_batch_size=400, **STILL), 2, 1)
     fields = batches[0][0][1]
-    for columns in patient.FIELDS.values():
-        share = (fields[:, columns] == patient.UNKNOWN[columns]).all(axis=1).mean()
+    for columns in HAM10000.columns.values():
+        share = (fields[:, columns] == HAM10000.unknown[columns]).all(axis=1).mean()
         assert 0.4 < share < 0.6
 
 

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ham import someone
 from PIL import Image
 
-from skin.data.datasets import DATASETS, Dataset, Dropped, Source, load
+from skin.data.dataset import Dataset, Dropped, LesionImage
+from skin.data.datasets import DATASETS, Source, load
 from skin.errors import UserError
-from skin.lesion import LesionImage
-from skin.patient import Patient, Sex, Site
 from skin.workspace import Workspace
 
 
@@ -90,8 +90,8 @@ def test_the_key_of_vanished_files_is_refused(folder: Path, workspace: Workspace
 
 def test_the_frame_holds_a_row_an_image() -> None:
     images = (
-        LesionImage("I1", "L1", "nv", Patient(45.0, Sex.MALE, Site.BACK), Path("a.jpg"), "histo", "rosendahl"),
-        LesionImage("I2", "L1", "mel", Patient(), Path("b.jpg")),
+        LesionImage("I1", "L1", "nv", someone(45.0, "male", "back"), Path("a.jpg"), "histo", "rosendahl"),
+        LesionImage("I2", "L1", "mel", someone(), Path("b.jpg")),
     )
     frame = Dataset("x", "X", images).frame()
     assert frame.to_dict("records")[0] == {
@@ -110,9 +110,12 @@ def test_the_frame_holds_a_row_an_image() -> None:
 
 
 def test_the_findings_count_and_name_what_was_left_out() -> None:
-    dropped = [Dropped(f"I{n}", f"unknown diagnosis: '{n}'") for n in range(12)] + [Dropped("J", "no image file")]
-    assert Dataset("x", "X", (), tuple(dropped), ("A remark.",)).findings() == (
+    dropped = [Dropped(f"I{n}", f"unknown diagnosis: {('wart', 'scar')[n % 2]!r}") for n in range(12)]
+    dataset = Dataset("x", "X", (), (*dropped, Dropped("J", "no image file")), ("A remark.",))
+    assert dataset.unknown_labels == {"wart": 6, "scar": 6}
+    assert dataset.findings() == (
         "12 left out, unknown diagnosis: I0, I1, I2, I3, I4, I5, I6, I7, I8, I9 and 2 more.",
         "1 left out, no image file: J.",
+        "These labels are no diagnosis of HAM10000: 'wart' (6×), 'scar' (6×).",
         "A remark.",
     )

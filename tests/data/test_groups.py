@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import pytest
+from ham import someone
 
+from skin.data.dataset import Dataset, LesionImage
 from skin.data.groups import group
-from skin.lesion import LesionImage
-from skin.patient import Patient, Sex, Site
+from skin.patient import Patient
 
 
 def image(image_id: str, patient: Patient, confirmed_by: str = "", source: str = "") -> LesionImage:
@@ -16,14 +17,14 @@ def image(image_id: str, patient: Patient, confirmed_by: str = "", source: str =
     [(0, "0 to 29"), (29.5, "0 to 29"), (30, "30 to 44"), (74, "60 to 74"), (75, "75 and older"), (None, "unknown")],
 )
 def test_ages_fall_into_groups(age: float | None, expected: str) -> None:
-    images = [image("a", Patient(age)), image("other", Patient(50))]
-    assert group(images)["age"] == {"a": expected, "other": "45 to 59"}
+    images = [image("a", someone(age)), image("other", someone(50))]
+    assert group(Dataset("x", "X", tuple(images)))["age"] == {"a": expected, "other": "45 to 59"}
 
 
 def test_images_are_grouped_by_all_that_tells_them_apart() -> None:
-    first = image("a", Patient(40, Sex.FEMALE, Site.BACK), "histo")
-    second = image("b", Patient(40, Sex.MALE, Site.FACE), "consensus")
-    assert group([first, second]) == {
+    first = image("a", someone(40, "female", "back"), "histo")
+    second = image("b", someone(40, "male", "face"), "consensus")
+    assert group(Dataset("x", "X", (first, second))) == {
         "sex": {"a": "female", "b": "male"},
         "site": {"a": "back", "b": "face"},
         "confirmed_by": {"a": "histo", "b": "consensus"},

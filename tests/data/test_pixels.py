@@ -11,17 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ham import someone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset, LesionImage
 from skin.data.image_file import FORMATS, MAX_BYTES, check
 from skin.data.pixels import decode, open_pixels, prepare, prepare_batches
 from skin.errors import UserError
-from skin.lesion import LesionImage
-from skin.patient import Patient
 from skin.workspace import Workspace
 
 
@@ -48,7 +47,7 @@ def folder_dataset(folder: Path, n: int, size: tuple[int, int] = (40, 30)) -> Da
     for index in range(n):
         path = folder / f"{index:04}.png"
         Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8)).save(path)
-        images.append(LesionImage(path.stem, f"L{index}", "nv", Patient(), path))
+        images.append(LesionImage(path.stem, f"L{index}", "nv", someone(), path))
     return Dataset("test", "Test", tuple(images))
 
 
@@ -322,9 +321,8 @@ def test_a_cut_off_cache_is_made_again(tmp_path: Path, workspace: Workspace) -> 
 BUILD = """
 import os, signal, sys
 from pathlib import Path
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset, LesionImage
 from skin.data.pixels import open_pixels
-from skin.lesion import LesionImage
 from skin.patient import Patient
 from skin.workspace import Workspace
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from ham import CODES
 from scipy.stats import binomtest
 
 from skin.errors import UserError
@@ -14,7 +15,6 @@ from skin.evaluation.metrics import METRICS
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate
 from skin.evaluation.subgroups import MIN_LESIONS
-from skin.lesion import CODES
 from skin.workspace import PROJECT
 
 

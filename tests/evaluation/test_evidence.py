@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ham import CODES
 
 from skin.evaluation.evidence import few_behind, few_lesions, is_chosen, warnings
 from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.origin import UNKNOWN
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import Report, evaluate, load_report
-from skin.lesion import CODES
 from skin.run import Run, list_runs
 from skin.workspace import PROJECT, Workspace
 

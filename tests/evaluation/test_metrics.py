@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from ham import CODES, MALIGNANT
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from skin.evaluation import metrics
 from skin.evaluation.metrics import METRICS, Estimate, bootstrap
-from skin.lesion import CODES, MALIGNANT
+from skin.task import HAM10000
 
 Arrays = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -47,7 +48,7 @@ def calibration_error(truth: NDArray[np.int64], probabilities: NDArray[np.float6
 ORACLES: dict[str, Callable[[NDArray[np.int64], NDArray[np.float64]], float]] = {
     "accuracy": lambda truth, p: sk.accuracy_score(truth, p.argmax(axis=1)),
     "balanced_accuracy": lambda truth, p: sk.balanced_accuracy_score(truth, p.argmax(axis=1)),
-    "macro_f1": lambda truth, p: sk.f1_score(truth, p.argmax(axis=1), average="macro"),
+    "macro_f1": lambda truth, p: sk.f1_score(truth, p.argmax(axis=1), labels=np.unique(truth), average="macro"),
     "weighted_f1": lambda truth, p: sk.f1_score(truth, p.argmax(axis=1), average="weighted"),
     "macro_auc": one_against_rest_auc,
     "melanoma_sensitivity": melanoma_recall,
@@ -59,7 +60,7 @@ ORACLES: dict[str, Callable[[NDArray[np.int64], NDArray[np.float64]], float]] = 
 @pytest.mark.parametrize("name", METRICS)
 def test_weights_of_one_give_the_value_on_the_images(name: str) -> None:
     truth, probabilities = sample()
-    (value,) = METRICS[name].function(truth, probabilities, np.ones((1, len(truth))))
+    (value,) = METRICS[name].function(HAM10000, truth, probabilities, np.ones((1, len(truth))))
     assert value == pytest.approx(ORACLES[name](truth, probabilities))
 
 
@@ -67,7 +68,7 @@ def test_weights_of_one_give_the_value_on_the_images(name: str) -> None:
 def test_weights_count_how_often_an_image_was_drawn(name: str) -> None:
     truth, probabilities = sample()
     weights = np.random.default_rng(1).integers(0, 4, size=(5, len(truth)))
-    values = METRICS[name].function(truth, probabilities, weights.astype(float))
+    values = METRICS[name].function(HAM10000, truth, probabilities, weights.astype(float))
     repeated = [ORACLES[name](np.repeat(truth, row), np.repeat(probabilities, row, axis=0)) for row in weights]
     assert values == pytest.approx(repeated)
 
@@ -78,14 +79,14 @@ def test_a_class_without_images_is_left_out(name: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
         expected = ORACLES[name](truth, probabilities)
-    (value,) = METRICS[name].function(truth, probabilities, np.ones((1, len(truth))))
+    (value,) = METRICS[name].function(HAM10000, truth, probabilities, np.ones((1, len(truth))))
     assert value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_one_image_alone_never_warns(name: str) -> None:
     truth, probabilities = sample()
-    (value,) = METRICS[name].function(truth[:1], probabilities[:1], np.ones((1, 1)))
+    (value,) = METRICS[name].function(HAM10000, truth[:1], probabilities[:1], np.ones((1, 1)))
     undefined = {"macro_auc", "melanoma_sensitivity", "malignant_auc"}
     assert np.isnan(value) == (name in undefined)
 
@@ -93,14 +94,14 @@ def test_one_image_alone_never_warns(name: str) -> None:
 def test_macro_auc_is_that_of_scikit_learn() -> None:
     truth, probabilities = sample()
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    (value,) = METRICS["macro_auc"].function(truth, probabilities, np.ones((1, len(truth))))
+    (value,) = METRICS["macro_auc"].function(HAM10000, truth, probabilities, np.ones((1, len(truth))))
     assert value == pytest.approx(sk.roc_auc_score(truth, probabilities, multi_class="ovr"))
 
 
 def test_class_values_are_those_of_scikit_learn() -> None:
     truth, probabilities = sample(classes=5)
     predicted = np.minimum(probabilities.argmax(axis=1), 5)
-    (confusion,) = metrics.confusions(truth, predicted, np.ones((1, len(truth))))
+    (confusion,) = metrics.confusions(truth, np.eye(7)[predicted], np.ones((1, len(truth))))
     expected = sk.precision_recall_fscore_support(truth, predicted, labels=range(7), zero_division=np.nan)
     assert confusion.tolist() == sk.confusion_matrix(truth, predicted, labels=range(7)).tolist()
     assert metrics.precisions(confusion) == pytest.approx(expected[0], nan_ok=True)
@@ -129,7 +130,7 @@ def test_interval_is_wider_when_images_share_lesions() -> None:
     truth, probabilities = np.zeros(400, np.int64), np.eye(7)[np.where(np.repeat(right, 4), 0, 1)]
 
     def accuracy(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return METRICS["accuracy"].function(truth, probabilities, weights)
+        return METRICS["accuracy"].function(HAM10000, truth, probabilities, weights)
 
     by_image = Estimate.of(bootstrap(accuracy, [str(i) for i in range(400)]))
     by_lesion = Estimate.of(bootstrap(accuracy, [str(i // 4) for i in range(400)]))

@@ -4,19 +4,20 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ham import CODES, MALIGNANT
 from simulated import labels, simulated
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from skin.evaluation.operating_point import Thresholds, choose_thresholds, judge_thresholds
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate, evaluate_parts
-from skin.lesion import CODES, MALIGNANT
+from skin.task import HAM10000
 
 
 def test_thresholds_keep_what_they_promise_on_other_images() -> None:
     thresholds = choose_thresholds(simulated(2000, seed=1))
     test = simulated(2000, seed=2)
-    sets = thresholds.prediction_sets(test.probabilities)
+    sets = thresholds.prediction_sets(HAM10000, test.probabilities)
     for k in range(7):
         assert sets[test.truth == k, k].mean() == pytest.approx(0.9, abs=0.07)
     point = evaluate(test, thresholds).operating_point
@@ -52,7 +53,7 @@ def test_too_few_images_of_a_class_never_rule_it_out() -> None:
 
 def test_prediction_set_is_never_empty() -> None:
     thresholds = choose_thresholds(labels(list(range(7)) * 10, list(range(7)) * 10))
-    sets = thresholds.prediction_sets(np.array([[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]))
+    sets = thresholds.prediction_sets(HAM10000, np.array([[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]))
     assert sets.tolist() == [[True] + [False] * 6]
 
 

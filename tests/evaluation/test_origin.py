@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 import skin
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.evaluation.origin import FACTS, UNKNOWN, Origin
 from skin.evaluation.report import Evaluation, load_report
 from skin.run import Run, list_runs

@@ -173,7 +173,7 @@ def test_a_metric_that_the_report_lacks_is_not_computed_and_the_command_that_is_
 
 
 def test_a_new_metric_leaves_every_report_readable(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    halves = Metric("Half", "Always a half.", lambda _truth, _probabilities, weights: np.full(len(weights), 0.5))
+    halves = Metric("Half", "Always a half.", lambda _task, _truth, _probabilities, weights: np.full(len(weights), 0.5))
     monkeypatch.setitem(METRICS, "half", halves)
     assert "Half" in shown(home)["performance"]
     assert re.search(r"Half +not computed", shown(home)["evaluate"])

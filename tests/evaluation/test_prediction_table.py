@@ -6,12 +6,12 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from ham import CODES
 
 from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.evaluation import prediction_table
 from skin.evaluation.predictions import Predictions
-from skin.lesion import CODES
 
 
 def test_a_table_is_read_as_it_was_written() -> None:
@@ -85,9 +85,9 @@ HEADER = ",".join(CODES)
         (b"truth,mel\nnv,1\n", "no predictions"),
         (b"truth,predicted\nnv,nv\nwart,nv\n", "Row 2 has truth 'wart'"),
         (b"truth,predicted\nnv,\n", "Row 1 has predicted ''"),
-        (f"truth,{HEADER}\nnv,1,1,1,1,1,1,1\n".encode(), "Row 1 does not hold seven probabilities"),
-        (f"truth,{HEADER}\nnv,1,0,0,0,0,0,x\n".encode(), "Row 1 does not hold seven probabilities"),
-        (f"truth,{HEADER}\nnv,2,-1,0,0,0,0,0\n".encode(), "Row 1 does not hold seven probabilities"),
+        (f"truth,{HEADER}\nnv,1,1,1,1,1,1,1\n".encode(), "Row 1 does not hold 7 probabilities"),
+        (f"truth,{HEADER}\nnv,1,0,0,0,0,0,x\n".encode(), "Row 1 does not hold 7 probabilities"),
+        (f"truth,{HEADER}\nnv,2,-1,0,0,0,0,0\n".encode(), "Row 1 does not hold 7 probabilities"),
         (b"image_id,truth,predicted\na,nv,nv\na,nv,nv\n", "occurs twice"),
     ],
 )

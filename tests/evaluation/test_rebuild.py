@@ -11,7 +11,7 @@ import pytest
 
 import skin
 from skin import run as runs
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions, save_predictions
 from skin.evaluation.rebuild import rebuild
@@ -55,7 +55,8 @@ def test_without_the_old_report_there_are_no_groups_and_no_data_set(copy: Run) -
     rebuild(copy)
     after = figures(copy)
     for part in before:
-        assert after[part]["evaluation"] == {"dataset": None, "dataset_fingerprint": None, "version": skin.__version__}
+        evaluation = {"dataset": None, "dataset_fingerprint": None, "version": skin.__version__, "unknown_labels": {}}
+        assert after[part]["evaluation"] == evaluation
         assert after[part]["subgroups"] == {}
         assert after[part]["per_class"] == before[part]["per_class"]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ham import CODES
 from simulated import labels, simulated
 
 from skin.errors import UserError
 from skin.evaluation.metrics import METRICS
 from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.report import evaluate, evaluate_parts, load_report, save_report
-from skin.lesion import CODES
 
 
 def test_report_counts_and_names() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ham import someone
 
-from skin import patient
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
 from skin.models.backbones import BACKBONES, UNIT, build_backbone, scaled
@@ -14,10 +14,10 @@ from skin.models.classifier import build_classifier
 from skin.models.export import export
 from skin.models.network import KerasNetwork
 from skin.models.onnx import OnnxNetwork
-from skin.patient import Patient
+from skin.task import HAM10000
 from skin.workspace import Workspace
 
-PATIENTS = patient.encode([Patient(50), Patient.parse(30, "male", "back"), Patient()])
+PATIENTS = HAM10000.encode([someone(50), someone(30, "male", "back"), someone()])
 
 
 def untrained(**fields: object) -> TrainConfig:
@@ -33,9 +33,9 @@ def images() -> np.ndarray:
 def test_exported_network_answers_as_keras_does(
     name: str, images: np.ndarray, workspace: Workspace, tmp_path: Path
 ) -> None:
-    classifier = build_classifier(untrained(backbone=name), workspace)
-    export(classifier.for_inference(), tmp_path / "model.onnx")
-    exported, trained = OnnxNetwork(tmp_path / "model.onnx"), KerasNetwork(classifier)
+    classifier = build_classifier(untrained(backbone=name), HAM10000, workspace)
+    export(classifier.for_inference(), tmp_path / "model.onnx", HAM10000)
+    exported, trained = OnnxNetwork(tmp_path / "model.onnx", HAM10000), KerasNetwork(classifier)
     ours, theirs = exported.encode(images), trained.encode(images)
     np.testing.assert_allclose(ours.embedding, theirs.embedding, rtol=1e-3, atol=1e-4)
     answers = [network.classify(seen.embedding, PATIENTS) for network, seen in ((exported, ours), (trained, theirs))]

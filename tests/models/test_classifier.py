@@ -6,22 +6,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ham import CODES, someone
 
-from skin import patient
 from skin.config import HEADS, MODELS, TrainConfig
-from skin.lesion import CODES
 from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.onnx import OnnxNetwork
-from skin.patient import Patient
+from skin.task import HAM10000
 from skin.workspace import Workspace
 
-PATIENTS = patient.encode([Patient(50), Patient()])
+PATIENTS = HAM10000.encode([someone(50), someone()])
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
 
 
 def build(workspace: Workspace, **fields: object) -> Classifier:
-    return build_classifier(TrainConfig.parse({"image_size": 64, **fields}), workspace)
+    return build_classifier(TrainConfig.parse({"image_size": 64, **fields}), HAM10000, workspace)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -80,13 +79,13 @@ def test_same_seed_gives_the_same_head(workspace: Workspace) -> None:
 
 
 def answers(path: Path) -> np.ndarray:
-    network = OnnxNetwork(path)
+    network = OnnxNetwork(path, HAM10000)
     return network.classify(network.encode(IMAGES).embedding, PATIENTS)
 
 
 def test_temperature_softens_and_half_precision_barely_matters(workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    export.export(build(workspace).for_inference(), path)
+    export.export(build(workspace).for_inference(), path, HAM10000)
     sharp = answers(path)
     export.set_temperature(path, 4.0)
     soft = answers(path)

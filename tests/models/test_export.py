@@ -9,19 +9,21 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import pytest
+from ham import CODES, UNKNOWN, someone
 from typer.testing import CliRunner
 
 from skin import run as runs
 from skin.__main__ import app
-from skin.data.datasets import Dataset
-from skin.lesion import CODES
-from skin.patient import COLUMNS, UNKNOWN, Patient, encode
+from skin.data.dataset import Dataset
 from skin.predict import SHIPPED, Predictor
 from skin.run import Run
+from skin.task import HAM10000, Task
 from skin.workspace import PROJECT, Workspace
 
 PAGE = (PROJECT / "docs" / "onnx.md").read_text()
 (SCRIPT,) = re.findall("```python\n(.*?)```", PAGE, re.DOTALL)
+
+COLUMNS = [heading for field in HAM10000.fields for heading in field.headings]
 
 
 def export(home: Workspace, name: str, *options: str) -> None:
@@ -39,7 +41,7 @@ def test_the_script_of_the_docs_says_what_the_predictor_says(
     command = [sys.executable, "-I", "-c", f"{SCRIPT}\nimport sys; assert 'skin' not in sys.modules"]
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     predictor = Predictor(runs.get(workspace, name))
-    told = predictor.predict(content, Patient.parse(55, "male", "back"))
+    told = predictor.predict(content, someone(55, "male", "back"))
     assert json.loads(printed) == pytest.approx(told.probabilities, abs=1e-5)
 
 
@@ -63,7 +65,8 @@ def test_a_trained_run_exports_what_the_docs_list(
     found = [(kind, value.name, value.type, len(value.shape)) for kind in values for value in values[kind]]
     assert found == [(kind, name, types[type], 2 + shape.count(",")) for kind, name, type, shape in listed]
     facts = session.get_modelmeta().custom_metadata_map
-    assert (json.loads(facts["classes"]), json.loads(facts["patient_columns"])) == (list(CODES), list(COLUMNS))
+    assert (json.loads(facts["classes"]), json.loads(facts["patient_columns"])) == (list(CODES), COLUMNS)
+    assert Task.parse_json(json.loads(facts["task"])) == HAM10000
     assert trained_run.onnx_path.read_bytes() == before
     assert path.stat().st_size < 0.55 * len(before)
 
@@ -74,7 +77,7 @@ def test_the_opset_is_the_one_of_the_docs(trained_run: Run) -> None:
 
 
 def test_the_columns_name_the_encoding() -> None:
-    named = dict(zip(COLUMNS, encode([Patient.parse(55, "male", "lower extremity")])[0].tolist(), strict=True))
+    named = dict(zip(COLUMNS, HAM10000.encode([someone(55, "male", "lower extremity")])[0].tolist(), strict=True))
     assert {column: value for column, value in named.items() if value} == {
         "age / 100": pytest.approx(0.55),
         "sex male": 1,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from ham import someone
 
 from skin import run as runs
 from skin.config import HEADS, MODELS, TrainConfig
@@ -14,29 +15,30 @@ from skin.models.classifier import build_classifier
 from skin.models.export import export, halve
 from skin.models.network import Features, encode_image, row_probabilities
 from skin.models.onnx import OnnxNetwork
-from skin.patient import Patient, Sex, Site, encode
+from skin.patient import Patient
 from skin.predict import SHIPPED
 from skin.run import Run
+from skin.task import HAM10000
 from skin.workspace import Workspace
 
-PATIENTS = [Patient(), Patient(30, Sex.FEMALE, Site.BACK), Patient(75, Sex.MALE, Site.EAR)]
+PATIENTS = [someone(), someone(30, "female", "back"), someone(75, "male", "ear")]
 
 
 def whole(path: Path, images: np.ndarray, patients: Sequence[Patient]) -> list[np.ndarray]:
     """Probabilities, embedding and heatmap of the file's one graph, as ONNX Runtime gives them."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     takes = {node.name for node in session.get_inputs()}
-    inputs = {"image": images, "patient": encode(patients)}
+    inputs = {"image": images, "patient": HAM10000.encode(patients)}
     return session.run(["probabilities", "embedding", "heatmap"], {name: inputs[name] for name in takes})
 
 
 def check(path: Path) -> None:
     """The network's parts, one after the other, against its graph in one."""
-    network = OnnxNetwork(path)
+    network = OnnxNetwork(path, HAM10000)
     size = (len(PATIENTS), network.image_size, network.image_size, 3)
     images = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     probabilities, embedding, heatmap = whole(path, images, PATIENTS)
-    features, patients = network.encode(images), encode(PATIENTS)
+    features, patients = network.encode(images), HAM10000.encode(PATIENTS)
     np.testing.assert_allclose(features.embedding, embedding, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(network.classify(features.embedding, patients), probabilities, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(network.grad_cam(features, patients), heatmap, rtol=1e-5, atol=1e-6)
@@ -55,7 +57,7 @@ def test_an_exported_network_answers_the_same_in_parts(
 ) -> None:
     config = TrainConfig.parse({"image_size": 64, "model": model, "head": head})
     path = tmp_path / "model.onnx"
-    export(build_classifier(config, workspace).for_inference(), path, temperature=1.5)
+    export(build_classifier(config, HAM10000, workspace).for_inference(), path, temperature=1.5)
     check(path)
     halve(path)
     check(path)
@@ -74,7 +76,7 @@ class Counting(OnnxNetwork):
 def test_many_patients_ask_an_image_that_is_encoded_once(trained_run: Run) -> None:
     network = Counting(trained_run.onnx_path)
     pixels = np.random.default_rng(1).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
-    patients = encode(PATIENTS)
+    patients = HAM10000.encode(PATIENTS)
     repeated, rows = np.repeat(pixels[None], len(PATIENTS), axis=0), np.arange(len(PATIENTS))
     each = row_probabilities(network, repeated, patients, rows, ORIENTATIONS).mean(axis=0)
     network.seen = 0
@@ -90,7 +92,7 @@ def test_orientations_that_no_prediction_needed_are_encoded_when_they_are(traine
     pixels = np.random.default_rng(2).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     network.seen = 0
     image = encode_image(network, pixels, 1)
-    image.probabilities(encode(PATIENTS))
+    image.probabilities(HAM10000.encode(PATIENTS))
     assert network.seen == 1
     turned = np.stack([orient(pixels, orientation) for orientation in range(ORIENTATIONS)])
     np.testing.assert_allclose(image.orientations.embedding, network.encode(turned).embedding, rtol=1e-4, atol=1e-5)

@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 from skin.errors import UserError
 from skin.models.export import halve, set_temperature
 from skin.models.onnx import OnnxNetwork
+from skin.task import HAM10000, Task
 
 
 def with_colours(model: onnx.ModelProto, colours: np.ndarray) -> None:
@@ -79,17 +80,25 @@ def test_a_foreign_network_is_a_sentence(tmp_path: Path, kind: str) -> None:
     change(model)
     path.write_bytes(model.SerializeToString())
     with pytest.raises(UserError, match=f"cannot be used .*{complaint}.*: run `python -m skin export`"):
-        OnnxNetwork(path)
+        OnnxNetwork(path, HAM10000)
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", np.random.default_rng(0).bytes(10_000)])
 def test_a_damaged_network_is_a_sentence_and_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    for use in (OnnxNetwork, halve, lambda network: set_temperature(network, 2.0)):
+    for use in (lambda network: OnnxNetwork(network, HAM10000), halve, lambda network: set_temperature(network, 2.0)):
         with pytest.raises(UserError, match="cannot be loaded"):
             use(path)
     assert path.read_bytes() == content
+
+
+def test_a_network_of_other_patient_columns_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    tiny_network.write(path, takes_patient=True)
+    few = Task("few", "Few", HAM10000.diagnoses, HAM10000.fields[:2])
+    with pytest.raises(UserError, match="another patient than of 5 columns, which the run's task has"):
+        OnnxNetwork(path, few)
 
 
 def test_a_network_without_a_temperature_is_given_none(tmp_path: Path) -> None:
@@ -97,4 +106,4 @@ def test_a_network_without_a_temperature_is_given_none(tmp_path: Path) -> None:
     tiny_network.write(path, takes_patient=True)
     with pytest.raises(UserError, match="has no temperature"):
         set_temperature(path, 2.0)
-    assert OnnxNetwork(path).takes_patient
+    assert OnnxNetwork(path, HAM10000).takes_patient

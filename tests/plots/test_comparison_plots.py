@@ -1,11 +1,11 @@
 """Figures of several runs beside each other."""
 
 import numpy as np
+from ham import CODES
 
 from skin.evaluation.metrics import METRICS, Estimate
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate
-from skin.lesion import CODES
 from skin.plots import comparison as plots
 from skin.run import Epoch
 

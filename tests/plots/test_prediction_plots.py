@@ -1,9 +1,15 @@
+import plotly.graph_objects as go
 import pytest
 
-from skin.plots.prediction import age_curve
+from skin.plots.prediction import curve_over
+from skin.task import HAM10000
 
 AGES = [0, 30, 60, 90]
 MALIGNANT = [0.01, 0.05, 0.2, 0.4]
+
+
+def age_curve(ages: list[float], shares: list[float], age: float | None, unknown: float) -> go.Figure:
+    return curve_over(HAM10000.fields[0], dict(zip(ages, shares, strict=True)), age, unknown, "Malignant probability")
 
 
 def test_the_curve_goes_over_all_ages() -> None:

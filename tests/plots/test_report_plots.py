@@ -3,14 +3,15 @@
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from ham import CODES
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate
-from skin.lesion import CODES
 from skin.plots import report as plots
-from skin.plots.style import DIAGNOSIS_COLOURS
+from skin.plots.style import colours
+from skin.task import HAM10000
 
 
 def simulated(n: int = 400, classes: int = 7) -> Predictions:
@@ -33,7 +34,7 @@ def trace(figure: go.Figure, name: str) -> go.Scatter:
 
 def test_class_scores_draw_the_report_in_the_diagnosis_colours() -> None:
     figure = plots.class_scores(REPORT)
-    assert figure.data[0].marker.color == tuple(DIAGNOSIS_COLOURS[code] for code in CODES)
+    assert figure.data[0].marker.color == tuple(colours(HAM10000)[code] for code in CODES)
     assert figure.data[0].y == tuple(REPORT.per_class[code].f1 for code in CODES)
     assert trace(figure, "recall").y == tuple(REPORT.per_class[code].recall for code in CODES)
     mel = REPORT.per_class["mel"]
@@ -47,7 +48,7 @@ def test_roc_curves_have_the_area_of_scikit_learn() -> None:
         area = roc_auc_score(PREDICTIONS.truth == k, PREDICTIONS.probabilities[:, k])
         assert curve.name == f"{code} {area:.2f}"
         assert np.trapezoid(curve.y, curve.x) == pytest.approx(area, abs=0.01)
-        assert curve.line.color == DIAGNOSIS_COLOURS[code]
+        assert curve.line.color == colours(HAM10000)[code]
 
 
 def test_the_malignant_threshold_lies_on_the_malignant_curve() -> None:

@@ -3,10 +3,11 @@ import itertools
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from ham import CODES
 from numpy.typing import NDArray
 
-from skin.lesion import CODES, Risk
-from skin.plots.style import DIAGNOSIS_COLOURS, GREY, RISK_COLOURS, styled
+from skin.plots.style import GREY, RISK_COLOURS, colours, styled
+from skin.task import HAM10000, ISIC2019, MAX_CLASSES, TASKS, Diagnosis, Risk, Task
 
 WHITE, NEAR_BLACK = "#FFFFFF", "#0B0F19"
 
@@ -37,24 +38,33 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_every_diagnosis_and_every_risk_has_its_colour() -> None:
-    assert tuple(DIAGNOSIS_COLOURS) == CODES
+    assert tuple(colours(HAM10000)) == CODES
     assert set(RISK_COLOURS) == set(Risk)
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_no_two_diagnoses_look_alike_to_anyone(vision: str) -> None:
-    seen = {code: np.clip(np.array(VISIONS[vision]) @ linear(c), 0, 1) for code, c in DIAGNOSIS_COLOURS.items()}
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_no_two_diagnoses_look_alike_to_anyone(task: Task, vision: str) -> None:
+    seen = {code: np.clip(np.array(VISIONS[vision]) @ linear(c), 0, 1) for code, c in colours(task).items()}
 
-    for one, other in itertools.combinations(CODES, 2):
+    for one, other in itertools.combinations(task.codes, 2):
         assert np.linalg.norm(oklab(seen[one]) - oklab(seen[other])) > 0.1, (one, other)
 
 
 def test_colours_stand_out_on_light_and_on_dark() -> None:
-    for colour in DIAGNOSIS_COLOURS.values():
+    for colour in (colours(HAM10000) | colours(ISIC2019)).values():
         assert contrast(colour, WHITE) > 1.9
         assert contrast(colour, NEAR_BLACK) > 3
     assert contrast(GREY, WHITE) > 3.8
     assert contrast(GREY, NEAR_BLACK) > 3.8
+
+
+def test_every_class_of_a_task_without_colours_has_one_of_its_own() -> None:
+    task = Task("many", "Many", tuple(Diagnosis(f"c{k}", f"Class {k}") for k in range(MAX_CLASSES)))
+    assert len(set(colours(task).values())) == MAX_CLASSES
+    for colour in colours(task).values():
+        assert contrast(colour, WHITE) > 1.9
+        assert contrast(colour, NEAR_BLACK) > 2.5
 
 
 def test_the_look_is_light_and_has_no_background() -> None:

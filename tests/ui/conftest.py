@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ham import CODES
 
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.data.splits import SPLITTERS
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.evaluation.report import evaluate_parts, save_report
-from skin.lesion import CODES
 from skin.run import Epoch, Run, State
 from skin.ui import shell
 from skin.ui.access import access_of

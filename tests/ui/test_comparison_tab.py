@@ -12,12 +12,12 @@ import gradio as gr
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from ham import CODES
 
 from skin.evaluation.compare import compare
 from skin.evaluation.metrics import METRICS
 from skin.evaluation.origin import FACTS
 from skin.evaluation.predictions import Predictions, load_predictions, save_predictions
-from skin.lesion import CODES
 from skin.run import Run
 from skin.ui import comparison_tab as tab
 from skin.ui.compared import Compared, load_compared

@@ -7,12 +7,13 @@ import httpx
 import pandas as pd
 import pytest
 
-from skin.data.datasets import DATASETS, Dataset
+from skin.data.dataset import Dataset
+from skin.data.datasets import DATASETS
 from skin.errors import UsageError
 from skin.ui import dataset_tab as tab
 from skin.ui import folders
 from skin.ui.page import Page
-from skin.ui.selection import COLUMNS, Filters, Look, Shelf
+from skin.ui.selection import Filters, Look, Range, Shelf
 from skin.workspace import Workspace
 
 
@@ -40,10 +41,12 @@ def skipped(values: list[Any]) -> list[bool]:
 
 def test_opening_shows_the_data_set_through_no_filters(shelf: Shelf) -> None:
     problem, about, *filters, panel, figures, images, table, classes, splits = open_dataset(shelf, "demo")
+    diagnosis, sex, site, *spare, _, _, youngest, oldest, unknown_age, _, _, _ = filters
 
     assert not problem.visible
     assert "Synthetic" in about
-    assert [getattr(value, "value", value) for value in filters] == tab.NO_FILTERS
+    assert [part.value for part in (diagnosis, sex, site, youngest, oldest, unknown_age)] == [[], [], [], 0, 120, True]
+    assert not any(part.visible for part in spare)
     assert panel == figures
     assert (panel.name, panel.filters) == ("demo", Filters())
     assert all(skipped([images, table, classes, splits]))
@@ -79,7 +82,7 @@ def test_the_demo_data_are_open_when_the_tab_is_first_shown(shelf: Shelf, read_o
 
 
 def test_what_a_visitor_opens_comes_after_the_data_set_that_opens_by_itself(workspace: Workspace) -> None:
-    outputs = 3 + len(tab.NO_FILTERS) + len(tab.SECTIONS)
+    outputs = 3 + tab.N_FILTERS + len(tab.SECTIONS)
     opening = [fn for fn in page(workspace).fns.values() if len(fn.outputs) == outputs]
 
     assert len(opening) == 2
@@ -87,7 +90,7 @@ def test_what_a_visitor_opens_comes_after_the_data_set_that_opens_by_itself(work
 
 
 def test_confirmation_and_source_are_filters_where_they_are_known(shelf: Shelf) -> None:
-    confirmed, source = open_dataset(shelf, "demo")[5:7]
+    confirmed, source = open_dataset(shelf, "demo")[3 + tab.CHOICES : 5 + tab.CHOICES]
 
     assert confirmed.visible
     assert ("follow up", "follow_up") in confirmed.choices
@@ -105,7 +108,7 @@ def test_the_selected_image_is_sent_to_the_predict_tab() -> None:
 def test_a_folder_is_opened_by_its_path(shelf: Shelf, demo: Dataset) -> None:
     folder = str(demo.images[0].path.parent.parent)
 
-    look = open_dataset(shelf, "folder", f" {folder} ")[2 + len(tab.NO_FILTERS)]
+    look = open_dataset(shelf, "folder", f" {folder} ")[2 + tab.N_FILTERS]
 
     assert look.name == folder
     assert len(shelf.selected(look)) == len(demo.images)
@@ -123,18 +126,26 @@ def test_a_folder_is_remembered_and_what_was_refused_is_not(workspace: Workspace
     assert folders.remembered(Workspace(workspace.home)) == [folder]
 
 
-def test_filters_reach_the_panel_and_the_section_that_is_shown() -> None:
-    panel, *sections = tab.apply_filters(Look("demo"), "Table", ["mel"], [], ["back"], ["histo"], [], 20, 60, False)
+NO_RANGE = (0, 1, True)
 
-    assert panel == Look("demo", 0.0, Filters(("mel",), (), ("back",), ("histo",), (), 20, 60, False))
+
+def test_filters_reach_the_panel_and_the_section_that_is_shown(shelf: Shelf) -> None:
+    spare: list[list[str]] = [[]] * (tab.CHOICES - 2)
+    values = [["mel"], [], ["back"], *spare, ["histo"], [], 20, 60, False, *NO_RANGE]
+    panel, *sections = tab.apply_filters(shelf, Look("demo"), "Table", *values)
+
+    chosen = {"diagnosis": ("mel",), "site": ("back",), "confirmed_by": ("histo",)}
+    assert panel == Look("demo", 0.0, Filters(chosen, {"age": Range(20, 60, False)}))
     assert sections[list(tab.SECTIONS).index("Table")] == panel
     assert sum(skipped(sections)) == len(tab.SECTIONS) - 1
-    assert tab.reset_filters(panel, "Table")[: len(tab.NO_FILTERS) + 1] == [*tab.NO_FILTERS, Look("demo")]
+    *filters, look = tab.reset_filters(shelf, panel, "Table")[: tab.N_FILTERS + 1]
+    assert look == Look("demo")
+    assert filters[0].value == []
 
 
-def test_impossible_filters_are_refused() -> None:
+def test_impossible_filters_are_refused(shelf: Shelf) -> None:
     with pytest.raises(UsageError):
-        tab.apply_filters(Look("demo"), "Figures", None, [], [], [], [], 60, 20, True)
+        tab.apply_filters(shelf, Look("demo"), "Figures", None, *[[]] * (tab.CHOICES + 2), 60, 20, True, *NO_RANGE)
 
 
 @pytest.mark.parametrize("choice", DATASETS)
@@ -147,7 +158,7 @@ def test_every_source_is_explained(choice: str) -> None:
 
 def test_where_nothing_fits_a_hint_replaces_the_panel(shelf: Shelf) -> None:
     filters, hint, content, headline = tab.describe(
-        shelf, Look("demo", filters=Filters(youngest=119, unknown_age=False))
+        shelf, Look("demo", filters=Filters(ranges={"age": Range(119, 120, unknown=False)}))
     )
 
     assert filters.visible
@@ -159,20 +170,22 @@ def test_where_nothing_fits_a_hint_replaces_the_panel(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("section", ["draw", "show_images", "show_table", "show_classes", "show_tables"])
 def test_sections_bear_an_empty_selection(shelf: Shelf, section: str) -> None:
-    nothing = Look("demo", filters=Filters(youngest=119, unknown_age=False))
+    nothing = Look("demo", filters=Filters(ranges={"age": Range(119, 120, unknown=False)}))
     inputs = {"draw": ("images",), "show_images": (0,), "show_table": ("",), "show_classes": (), "show_tables": ()}
 
     getattr(tab, section)(shelf, nothing, *inputs[section])
 
 
 def test_all_figures_are_of_the_filtered_images(shelf: Shelf) -> None:
-    look = Look("demo", filters=Filters(diagnoses=("df",)))
+    look = Look("demo", filters=Filters({"diagnosis": ("df",)}))
     drawn = tab.draw(shelf, look, "images")
-    bars, figures, heat_map = drawn[: len(tab.BARS)], drawn[len(tab.BARS) : -1], drawn[-1]
+    legend, *drawn, heat_map = drawn
+    bars, figures = drawn[: len(tab.BARS)], drawn[len(tab.BARS) :]
 
     images = sum(image.diagnosis == "df" for image in shelf["demo"].dataset.images)
-    assert f"{images} <small>100.0%" in bars[0]
-    assert sum(map(sum, heat_map.data[0].z)) == images
+    assert f"{images} <small>100.0%" in bars[0].value
+    assert "Melanoma" in legend
+    assert heat_map.visible
     assert [figure.visible for figure in figures] == [True, True, True, False]  # the demo data names no source
 
 
@@ -194,7 +207,7 @@ def test_the_gallery_turns_its_pages_over_all_images_once(shelf: Shelf, demo: Da
 
 
 def test_thumbnails_are_small_and_captioned(shelf: Shelf) -> None:
-    images, *_ = tab.show_images(shelf, Look("demo", filters=Filters(diagnoses=("mel",))), 0)
+    images, *_ = tab.show_images(shelf, Look("demo", filters=Filters({"diagnosis": ("mel",)})), 0)
 
     for thumbnail, caption in images:
         assert thumbnail.width <= tab.THUMBNAIL_SIZE[0]
@@ -210,7 +223,7 @@ def test_the_table_is_searched_and_all_of_it_downloaded(shelf: Shelf, demo: Data
 
     rows, title, file = tab.show_table(shelf, Look("demo"), " DEMO_0000007 ")
     assert rows["image_id"].tolist() == ["DEMO_0000007"]
-    assert list(pd.read_csv(file)) == COLUMNS
+    assert list(pd.read_csv(file)) == shelf["demo"].columns
 
     rows, title, file = tab.show_table(shelf, Look("demo"), "(.*")
     assert (len(rows), title) == (0, "0 found, all shown")

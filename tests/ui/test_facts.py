@@ -1,26 +1,30 @@
 from dataclasses import replace
+from html import unescape
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from ham import CODES
 
-from skin.data.datasets import Dataset, Dropped
+from skin.data.dataset import Dataset, Dropped, LesionImage
 from skin.data.splits import SPLITTERS, audit
-from skin.lesion import CODES, TAXONOMY
-from skin.plots.style import DIAGNOSIS_COLOURS
+from skin.patient import Patient
+from skin.plots.style import colours
+from skin.task import HAM10000
 from skin.ui import facts
 
 
 def text(html: str) -> str:
-    return " ".join(pd.Series([html]).str.replace(r"<[^>]+>", " ", regex=True)[0].split())
+    return " ".join(unescape(pd.Series([html]).str.replace(r"<[^>]+>", " ", regex=True)[0]).split())
 
 
 def test_synthetic_images_are_called_so(demo: Dataset) -> None:
-    row = next(demo.frame().itertuples())
+    image = demo.images[0]
 
     assert "Synthetic" in facts.about(demo)
     assert "Synthetic" not in facts.about(replace(demo, synthetic=False))
-    assert "(synthetic)" in facts.caption(row, synthetic=True)
-    assert "synthetic" not in facts.caption(row, synthetic=False)
+    assert "(synthetic)" in facts.caption(image, HAM10000, synthetic=True)
+    assert "synthetic" not in facts.caption(image, HAM10000, synthetic=False)
 
 
 def test_what_was_left_out_is_counted_and_named(demo: Dataset) -> None:
@@ -43,39 +47,29 @@ def test_headline_figures_of_a_part_and_of_the_whole(demo: Dataset) -> None:
     part = whole[whole["diagnosis"] == "mel"]
 
     assert f"images {len(whole):,} lesions {whole['lesion_id'].nunique():,} classes 7" in text(
-        facts.headline(whole, whole)
+        facts.headline(whole, whole, HAM10000)
     )
-    said = text(facts.headline(part, whole))
+    said = text(facts.headline(part, whole, HAM10000))
     assert f"images {len(part)} of {len(whole)}" in said
     assert "classes 1 of 7 imbalance ratio – malignant 100.0%" in said
     assert "imbalance ratio –" in said
     counts = whole["diagnosis"].value_counts()
-    assert f"imbalance ratio {counts.max() / counts.min():.1f} : 1" in text(facts.headline(whole, whole))
-    assert f"ages missing {part['age'].isna().sum()}" in said
+    assert f"imbalance ratio {counts.max() / counts.min():.1f} : 1" in text(facts.headline(whole, whole, HAM10000))
+    assert f"age missing {part['age'].isna().sum()}" in said
     assert "Melanoma (100.0%); median age" in said
 
 
 def test_a_caption_says_what_is_unknown() -> None:
-    row = pd.Series(
-        {
-            "diagnosis": "nv",
-            "age": float("nan"),
-            "sex": "unknown",
-            "site": "unknown",
-            "confirmed_by": "follow_up",
-            "image_id": "I1",
-            "lesion_id": "L1",
-        }
-    )
+    image = LesionImage("I1", "L1", "nv", Patient(), Path("a.jpg"), "follow_up")
 
-    assert facts.caption(row, synthetic=False) == (
+    assert facts.caption(image, HAM10000, synthetic=False) == (
         "Melanocytic nevus · age unknown · sex unknown · site unknown · confirmed by follow up · I1 of lesion L1"
     )
 
 
 def test_every_figure_is_a_table_too(demo: Dataset) -> None:
     frame = demo.frame()
-    said = text(facts.figure_tables(frame))
+    said = text(facts.figure_tables(frame, HAM10000))
 
     for title in (
         "Images by age",
@@ -89,22 +83,22 @@ def test_every_figure_is_a_table_too(demo: Dataset) -> None:
     assert "30 to 39 " + " ".join(str(thirties.get(code, 0)) for code in CODES) in said
     median = frame[(frame["diagnosis"] == "bcc") & (frame["sex"] == "female")]["age"].quantile([0.25, 0.5, 0.75])
     assert f"bcc female {' '.join(f'{age:.0f}' for age in median)}" in said
-    assert facts.figure_tables(frame[frame["age"].isna()])  # nothing known, nothing broken
+    assert facts.figure_tables(frame[frame["age"].isna()], HAM10000)  # nothing known, nothing broken
 
 
 def test_a_strangers_table_brings_no_markup_into_the_page(demo: Dataset) -> None:
     frame = demo.frame().assign(source="<img src=x>")
-    assert "<img" not in facts.figure_tables(frame)
+    assert "<img" not in facts.figure_tables(frame, HAM10000)
 
 
 def test_the_class_table_explains_and_counts_every_diagnosis(demo: Dataset) -> None:
     frame = demo.frame()
-    table = text(facts.class_table(frame[frame["diagnosis"] == "nv"]))
+    table = text(facts.class_table(frame[frame["diagnosis"] == "nv"], HAM10000))
 
     nevi = int((frame["diagnosis"] == "nv").sum())
     lesions = frame.loc[frame["diagnosis"] == "nv", "lesion_id"].nunique()
     assert f"nv Melanocytic nevus {nevi} 100.0% {lesions} benign" in table
-    for known in TAXONOMY:
+    for known in HAM10000.diagnoses:
         assert known.description in table
 
 
@@ -115,22 +109,22 @@ BARS = pd.DataFrame(
 
 
 def test_bars_count_every_diagnosis_in_its_colour() -> None:
-    bars = facts.diagnosis_bars(BARS)
+    bars = facts.diagnosis_bars(BARS, HAM10000)
 
     assert text(bars).startswith("Diagnosis Melanocytic nevus 2 66.7% Melanoma 1 33.3% ")
     assert text(bars).count(" 0 0.0%") == 5
-    for colour in DIAGNOSIS_COLOURS.values():
+    for colour in colours(HAM10000).values():
         assert colour in bars
-    assert f"--size: 0.5000; background: {DIAGNOSIS_COLOURS['mel']}" in bars
+    assert f"--size: 0.5000; background: {colours(HAM10000)['mel']}" in bars
 
 
 def test_bars_show_what_is_unknown() -> None:
-    assert text(facts.sex_bars(BARS)) == "Sex female 2 66.7% male 0 0.0% unknown 1 33.3%"
-    assert text(facts.site_bars(BARS)) == "Body site back 2 66.7% unknown 1 33.3%"
+    assert text(facts.other_bars(BARS, HAM10000)) == "Sex female 2 66.7% male 0 0.0% unknown 1 33.3%"
+    assert text(facts.choice_bars(BARS, HAM10000)) == "Body site back 2 66.7% unknown 1 33.3%"
 
 
 def test_bars_count_lesions_by_their_images() -> None:
-    assert text(facts.lesion_bars(BARS)) == "Images per lesion 1 image 1 50.0% 2 images 1 50.0%"
+    assert text(facts.lesion_bars(BARS, HAM10000)) == "Images per lesion 1 image 1 50.0% 2 images 1 50.0%"
 
 
 @pytest.mark.parametrize("rule", SPLITTERS)
@@ -138,7 +132,7 @@ def test_a_split_says_whether_it_leaks(demo: Dataset, rule: str) -> None:
     split = SPLITTERS[rule](demo.images, 42)
     audited = audit(split, demo.images)
 
-    said = text(facts.split_summary(rule, split, audited, demo.images))
+    said = text(facts.split_summary(rule, split, audited, demo))
 
     assert f"train {len(split.train)} " in said
     assert ("None of" in said) == (rule == "by-lesion")

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from ham import CODES
 from PIL import Image
-
-from skin.lesion import CODES
 
 N_CLIENTS = 4
 """They call at once; one client alone does not bear several threads."""

@@ -10,6 +10,7 @@ from skin.config import TrainConfig
 from skin.data import datasets
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
+from skin.errors import UserError
 from skin.evaluation.report import load_report
 from skin.run import Epoch, Run, State
 from skin.ui import monitor
@@ -92,7 +93,9 @@ def test_a_crash_shows_its_last_lines_and_the_way_on(workspace: Workspace) -> No
 def test_a_failure_is_said_once_and_resumed_only_where_that_can_work(workspace: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
-    sentence = f"{folder} holds no HAM10000_metadata.csv: give the folder that does."
+    with pytest.raises(UserError) as refusal:
+        datasets.listing(folder)
+    sentence = str(refusal.value)
     run = Run.create(workspace, "mine", TrainConfig.from_preset("demo", dataset=str(folder)))
     run.update_status(state=State.FAILED, message=sentence)
     run.log_path.write_text(f"Loading.\n20:15:12 Failed: {sentence}\n")

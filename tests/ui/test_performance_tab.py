@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from ham import CODES
 
 import skin
 from skin.config import field_infos
@@ -19,7 +20,6 @@ from skin.evaluation.operating_point import judge_thresholds
 from skin.evaluation.predictions import load_predictions, save_predictions
 from skin.evaluation.report import evaluate, load_report
 from skin.evaluation.subgroups import SUBGROUP_METRICS
-from skin.lesion import CODES
 from skin.ui import performance_tab as tab
 from skin.ui.report_file import DOWNLOADS
 from skin.ui.selection import Shelf
@@ -162,10 +162,15 @@ def test_a_clicked_cell_is_picked() -> None:
     assert tab.pick(gr.EventData(None, {"truth": 4, "predicted": 5})) == (4, 5)
 
 
-@pytest.mark.parametrize("data", [{}, {"truth": 7, "predicted": 0}, {"truth": "0", "predicted": None}])
+@pytest.mark.parametrize("data", [{}, {"truth": 50, "predicted": 0}, {"truth": "0", "predicted": None}])
 def test_a_forged_cell_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="no such cell"):
         tab.pick(gr.EventData(None, data))
+
+
+def test_a_cell_of_another_task_is_refused(shared_workspace: Workspace, subject: Subject) -> None:
+    with pytest.raises(UsageError, match="no such cell"):
+        tab.show_pictures(Shelf(shared_workspace), subject, (7, 0))
 
 
 def test_the_most_confident_mistakes_are_shown(shared_workspace: Workspace, subject: Subject) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ham import CODES
 
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset, LesionImage
 from skin.errors import UserError
 from skin.evaluation.origin import Origin
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate
-from skin.lesion import CODES, LesionImage
 from skin.ui import folders
 from skin.ui.pictures import SIZE, pictures
 from skin.ui.selection import Shelf

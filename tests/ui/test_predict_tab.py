@@ -17,23 +17,23 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from ham import CODES, someone
 from PIL import Image
 
 from skin import run
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.data.splits import SPLITTERS, Split
 from skin.data.views import ORIENTATIONS
 from skin.errors import UserError
 from skin.evaluation.operating_point import Thresholds
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.explain import EXPLANATIONS
-from skin.lesion import CODES, TAXONOMY
 from skin.models.network import Features
 from skin.models.onnx import OnnxNetwork
-from skin.patient import Patient, Sex, Site
 from skin.predict import RISK_RULE, SHIPPED, Prediction, Record
 from skin.run import Run
+from skin.task import HAM10000
 from skin.ui import answer, asking, endpoints, examples, folders, predict_tab
 from skin.ui.examples import Examples
 from skin.ui.overlay import overlay
@@ -43,6 +43,9 @@ from skin.ui.selection import Sent, Shelf
 from skin.workspace import PROJECT, Workspace
 
 Send = Callable[..., dict[str, str]]
+
+
+_, SEX, SITE = HAM10000.fields
 
 
 def photograph(colour: str = "red", format: str = "PNG", **options: Any) -> bytes:
@@ -65,7 +68,7 @@ def test_an_image_alone_is_answered_by_the_image_model(two_models: Workspace, se
     assert "Melanoma <b>" in said
     assert "High risk" in said
     assert "show it to a dermatologist" in said
-    assert said.count("<li") == len(TAXONOMY)
+    assert said.count("<li") == len(HAM10000.diagnoses)
     assert effect == ""
     assert curve.visible is False
 
@@ -84,8 +87,8 @@ def test_every_value_of_every_field_is_tried_one_at_a_time(two_models: Workspace
     _, effect, _ = ask(two_models, send(photograph("blue")), "90", "male")
     tables = dict(re.findall("<caption>Malignant probability by ([^<]+)</caption>(.*?)</table>", effect))
     values = {field: re.findall('<th scope="row">([^<]+)<', table) for field, table in tables.items()}
-    assert values["age"] == ["0 years", *(f"{age} years" for age in asking.CURVE_AGES[1:]), "unknown"]
-    assert (values["sex"], values["body site"]) == (list(Sex), list(Site))
+    assert values["age"] == ["0 years", *(f"{age} years" for age in asking.CURVE_YEARS[1:]), "unknown"]
+    assert (values["sex"], values["body site"]) == (list(SEX.choices), list(SITE.choices))
     given = re.findall('aria-current="true"><th scope="row">([^<]+)<', effect)
     assert given == ["90 years", "male", "unknown"]
 
@@ -93,8 +96,8 @@ def test_every_value_of_every_field_is_tried_one_at_a_time(two_models: Workspace
 def test_the_tables_show_what_the_model_answers_for_each_patient(two_models: Workspace, send: Send) -> None:
     sent = send(photograph("blue"))
     _, effect, _ = ask(two_models, sent, "30")
-    (predictor,) = Predictors(two_models).choose(AUTOMATIC, Patient(90))
-    asked = predictor.predict(Path(sent["path"]), Patient(90)).malignant_probability
+    (predictor,) = Predictors(two_models).choose(AUTOMATIC, someone(90))
+    asked = predictor.predict(Path(sent["path"]), someone(90)).malignant_probability
     (row,) = re.findall(r'">90 years</th>.*?<td>([^<]+)</td></tr>', effect)
     assert row == answer.percent(asked)
 
@@ -119,7 +122,7 @@ def test_a_question_sends_the_image_through_each_network_once(
         return encode(network, images)
 
     predictors = Predictors(two_models)
-    predictors.choose(BOTH, Patient())  # which asks each of them once
+    predictors.choose(BOTH, someone())  # which asks each of them once
     monkeypatch.setattr(OnnxNetwork, "encode", counting)
     _, effect, curve = asking.answer_one(predictors, send(photograph()), "60", "male", "back", choice, "grad-cam")
     assert "by body site" in effect
@@ -136,8 +139,8 @@ def test_a_prediction_downloads_as_the_record_of_the_api_and_its_patient(two_mod
         record = json.loads(base64.b64decode(encoded))
         assert record["image_sha256"] == hashlib.sha256(content).hexdigest()
         assert record.get("age") == (90 if age else None)
-        (predictor,) = Predictors(two_models).choose(name, Patient())
-        asked = predictor.record(predictor.predict(content, Patient.parse(age)))
+        (predictor,) = Predictors(two_models).choose(name, someone())
+        asked = predictor.record(predictor.predict(content, someone(age)))
         assert {key: record[key] for key in asked} == asked
 
 
@@ -162,7 +165,7 @@ def test_without_an_image_the_page_says_what_to_do(two_models: Workspace) -> Non
     said, effect, _ = ask(two_models)
     assert "Drop, paste or photograph" in said
     assert effect == ""
-    assert all(known.name in said for known in TAXONOMY)
+    assert all(known.name in said for known in HAM10000.diagnoses)
 
 
 def test_without_a_model_the_page_says_how_to_get_one(bare: Workspace, send: Send) -> None:
@@ -244,7 +247,7 @@ def test_nothing_is_certain_or_impossible_that_is_not() -> None:
 
 
 def test_how_the_answer_hangs_on_the_patient_is_told_in_numbers() -> None:
-    said = answer.without_patient(prediction(nv=0.7, mel=0.3), prediction(nv=0.4, mel=0.6), Patient(30))
+    said = answer.without_patient(prediction(nv=0.7, mel=0.3), prediction(nv=0.4, mel=0.6), someone(30))
     assert "it would say Melanoma (60.0% instead of 30.0%), malignant 60.0% instead of 30.0%" in said
 
 
@@ -321,7 +324,7 @@ def test_examples_are_test_images_of_every_diagnosis_and_keep_their_secret(
     assert "photographed was not trained on" in shown.about
     html = examples.buttons(shown)
     assert html.count("data-number") == len(CODES)
-    assert not any(known.name in html for known in TAXONOMY)
+    assert not any(known.name in html for known in HAM10000.diagnoses)
     assert not any(example.origin in html for example in shown.images)
 
 
@@ -359,24 +362,27 @@ def test_the_shipped_models_recognise_every_drawn_example(workspace: Workspace, 
 def take(two_models: Workspace, send: Send) -> Callable[..., tuple[Any, ...]]:
     """Clicks an example of a patient of 45 years, male, with a lesion on the ear."""
     sent = send(photograph())
-    example = examples.Example(Path(sent["path"]).read_bytes(), Patient(45, Sex.MALE, Site.EAR), "bcc", "ISIC_1")
+    example = examples.Example(Path(sent["path"]).read_bytes(), someone(45, "male", "ear"), "bcc", "ISIC_1")
     showcase = lambda run, number: Examples("about", (example,))  # noqa: E731, ARG005
     return partial(predict_tab.take_example, Predictors(two_models), showcase, AUTOMATIC, 0, 0)
 
 
 Take = Callable[..., tuple[Any, ...]]
-BLANK = ("", "unknown", "unknown")
+NO_FIELDS = (None,) * 4  # of other tasks
+BLANK = ("", "unknown", "unknown", *NO_FIELDS)
 
 
 def test_an_example_fills_the_form_and_folds_its_diagnosis_away(take: Take) -> None:
     path, *patient, truth, loan, _ = take(Loan(), *BLANK)
     assert Path(path).read_bytes() == photograph()
-    assert tuple(patient) == loan.lent == ("45", "male", "ear")
+    assert tuple(patient) == loan.lent == ("45", "male", "ear", *NO_FIELDS)
     assert truth.value.startswith("<details")
     assert "Basal cell carcinoma" in truth.value
 
 
-@pytest.mark.parametrize("typed", [BLANK, ("70", "female", "unknown")], ids=["blank", "typed before the example"])
+@pytest.mark.parametrize(
+    "typed", [BLANK, ("70", "female", "unknown", *NO_FIELDS)], ids=["blank", "typed before the example"]
+)
 def test_another_image_finds_the_patient_that_stood_there_before_the_example(
     take: Take, typed: tuple[str, ...]
 ) -> None:
@@ -387,14 +393,14 @@ def test_another_image_finds_the_patient_that_stood_there_before_the_example(
     assert truth.visible is False
     assert first < second < third
     # Nothing is sent to a form that nothing was lent to: it would undo what is typed while the image is uploaded.
-    assert predict_tab.return_loan(loan, "45", "male", "ear")[:3] == (gr.skip(),) * 3
+    assert predict_tab.return_loan(loan, "45", "male", "ear", *NO_FIELDS)[:7] == (gr.skip(),) * 7
 
 
 def test_what_is_typed_over_an_example_stays_for_the_next_image(take: Take) -> None:
     *_, loan, _ = take(Loan(), *BLANK)
-    assert loan.returned(("50", "male", "back")) == ("50", "unknown", "back")
-    *_, loan, _ = take(loan, "50", "male", "back")
-    assert loan.returned(("45", "male", "ear")) == ("50", "unknown", "back")
+    assert loan.returned(("50", "male", "back", *NO_FIELDS)) == ("50", "unknown", "back", *NO_FIELDS)
+    *_, loan, _ = take(loan, "50", "male", "back", *NO_FIELDS)
+    assert loan.returned(("45", "male", "ear", *NO_FIELDS)) == ("50", "unknown", "back", *NO_FIELDS)
 
 
 def test_an_image_that_was_sent_from_a_data_set_is_an_example(
@@ -402,12 +408,13 @@ def test_an_image_that_was_sent_from_a_data_set_is_an_example(
 ) -> None:
     send(photograph())
     shelf, image = Shelf(shared_workspace), demo.images[3]
-    path, *patient, truth, _, _ = predict_tab.take_sent(shelf, Sent("demo", image.image_id, 0.0), predict_tab.Loan())
+    taking = partial(predict_tab.take_sent, shelf, Predictors(shared_workspace), AUTOMATIC)
+    path, *patient, truth, _, _ = taking(Sent("demo", image.image_id, 0.0), predict_tab.Loan())
     assert Path(path).read_bytes() == image.path.read_bytes()
-    assert patient[1:] == [str(image.patient.sex), str(image.patient.site)]
+    assert patient[1:3] == [image.patient["sex"], image.patient["site"]]
     assert f"{image.image_id} of Demo (synthetic)" in truth.value
     with pytest.raises(UserError, match="is gone: open its data set again"):
-        predict_tab.take_sent(shelf, Sent("demo", "gone", 0.0), predict_tab.Loan())
+        taking(Sent("demo", "gone", 0.0), predict_tab.Loan())
 
 
 # Many images
@@ -434,7 +441,7 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert sorted(described) == ["/predict", "/predict_batch"]
     parameters = {row["parameter_name"]: row for row in described["/predict"]["parameters"]}
-    assert list(parameters) == ["image", "age", "sex", "site", "model"]
+    assert list(parameters) == ["image", "age", "sex", "site", "model", "patient"]
     assert parameters["sex"]["type"]["enum"] == ["female", "male", "unknown"]
     assert parameters["age"]["parameter_default"] is None
 
@@ -443,6 +450,11 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     told = client.predict(handle_file(str(red)), age=90, sex="female", site="back", api_name="/predict")
     assert told["run"] == "ham10000-multimodal"
+
+    others = {"age": 90, "sex": "female", "site": "back"}
+    assert client.predict(handle_file(str(red)), patient=others, api_name="/predict") == told
+    with pytest.raises(AppError, match="no field 'itch' in HAM10000: use age, sex, site"):
+        client.predict(handle_file(str(red)), patient={"itch": "yes"}, api_name="/predict")
 
     rows = client.predict([handle_file(str(red)), handle_file(str(bad))], api_name="/predict_batch")
     assert (rows[0]["image"], rows[0]["diagnosis"]) == ("red.png", "mel")
@@ -464,7 +476,7 @@ def test_the_api_page_says_what_each_parameter_and_result_is(url: str) -> None:
     assert RISK_RULE in one["description"]
     assert all(field in one["description"] for field in get_type_hints(Record))
     assert "image, age, sex, site" in many["description"]
-    models = one["parameters"][-1]["python_type"]["description"]
+    models = one["parameters"][4]["python_type"]["description"]
     assert all(name in models for name in (*SHIPPED.values(), AUTOMATIC, BOTH))
     assert one["parameters"][0]["example_input"]["meta"] == {"_type": "gradio.FileData"}
 

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import plotly.graph_objects as go
+from ham import CODES
 
 from skin.evaluation.evidence import warnings
 from skin.evaluation.metrics import METRICS
@@ -12,7 +13,6 @@ from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate
 from skin.evaluation.summary import best, challenging
-from skin.lesion import CODES
 from skin.ui import report_html
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from skin import device, jobs, notes
 from skin.config import PRESETS, TrainConfig, field_infos
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.errors import UserError
