@@ -193,12 +193,18 @@ def _filters(task: Task, values: Sequence[Any]) -> Filters:
     chosen = dict(zip(["diagnosis", *(field.name for field in choices)], values, strict=False))
     chosen |= dict(zip(("confirmed_by", "source"), values[1 + CHOICES :], strict=False))
     bounds = values[3 + CHOICES :]
-    ranges = {field.name: Range(*bounds[3 * k : 3 * k + 3]) for k, field in enumerate(numbers)}
+    ranges = {field.name: _range(field, *bounds[3 * k : 3 * k + 3]) for k, field in enumerate(numbers)}
     everything = {field.name: Range(field.minimum, field.maximum) for field in numbers}
     return Filters(
         {column: tuple(picked) for column, picked in chosen.items() if picked},
         {column: wanted for column, wanted in ranges.items() if wanted != everything[column]},
     )
+
+
+def _range(field: NumberField, low: float, high: float, unknown: bool) -> Range:
+    if low > high:
+        raise UsageError(f"No {field.words} lies between {low:g} and {high:g}: make the first the lower one.")
+    return Range(low, high, unknown)
 
 
 def reset_filters(shelf: Shelf, look: Look, shown: str) -> list[Any]:
@@ -392,7 +398,7 @@ def _build_filters(scene: Scene, shown: gr.State, looks: list[gr.State]) -> list
             _any_of("Source", [], 2, visible=False),
         ]
     with gr.Row(equal_height=True, elem_id="filters"):
-        bounds = [part for k in range(NUMBERS) for part in _range(numbers[k] if k < len(numbers) else None)]
+        bounds = [part for k in range(NUMBERS) for part in _bounds(numbers[k] if k < len(numbers) else None)]
         reset = gr.Button("Reset", scale=0, min_width=100, elem_classes="beside")
     filters: list[Any] = [*pickers, *bounds]
     triggers = [widget.input for widget in filters]
@@ -402,7 +408,7 @@ def _build_filters(scene: Scene, shown: gr.State, looks: list[gr.State]) -> list
     return filters
 
 
-def _range(field: NumberField | None) -> list[Any]:
+def _bounds(field: NumberField | None) -> list[Any]:
     """Two bounds and whether the number may be unknown; not shown where there is no such field."""
     low, high, step = (field.minimum, field.maximum, _step(field)) if field else (0, 1, 1)
     info, label, words = (_info(field), field.label, field.words) if field else ("", "", "")

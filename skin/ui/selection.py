@@ -12,7 +12,7 @@ import pandas as pd
 from skin.data import datasets, ham10000
 from skin.data.dataset import Dataset, LesionImage
 from skin.data.datasets import DATASETS
-from skin.errors import UsageError, UserError
+from skin.errors import UserError
 from skin.patient import UNKNOWN
 from skin.progress import Progress, silent
 from skin.ui import folders
@@ -21,18 +21,11 @@ from skin.workspace import Workspace
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from the lowest to the highest, and whether an image fits of which the number is unknown.
-
-    Raises UsageError when they are the wrong way round.
-    """
+    """Numbers from the lowest to the highest, and whether an image fits of which the number is unknown."""
 
     low: float
     high: float
     unknown: bool = True
-
-    def __post_init__(self) -> None:
-        if self.low > self.high:
-            raise UsageError(f"Nothing lies between {self.low:g} and {self.high:g}: make the first the lower one.")
 
 
 @dataclass(frozen=True)

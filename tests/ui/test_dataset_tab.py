@@ -144,7 +144,7 @@ def test_filters_reach_the_panel_and_the_section_that_is_shown(shelf: Shelf) -> 
 
 
 def test_impossible_filters_are_refused(shelf: Shelf) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="No age lies between 60 and 20"):
         tab.apply_filters(shelf, Look("demo"), "Figures", None, *[[]] * (tab.CHOICES + 2), 60, 20, True, *NO_RANGE)
 
 
