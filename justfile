@@ -12,11 +12,11 @@ app *flags:
 
 # Run all tests, or those that the arguments choose
 test *arguments:
-    python -m pytest {{ arguments }}
+    python -m pytest -n 2 --dist loadfile {{ arguments }}
 
 # Run the tests that need neither a browser nor minutes
 quick *arguments:
-    python -m pytest -m "not browser and not slow" {{ arguments }}
+    python -m pytest -n 2 --dist loadfile -m "not browser and not slow" {{ arguments }}
 
 # Check format, lint, types and who imports whom
 lint:
