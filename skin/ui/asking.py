@@ -29,7 +29,7 @@ from skin.ui.facts import message
 from skin.ui.overlay import overlay
 from skin.ui.predictors import Predictors
 
-CURVE_YEARS = range(0, 91, 15)
+CURVE_YEARS = range(0, 91, 10)
 """Years at which the curve over age is computed."""
 
 POINTS = 7

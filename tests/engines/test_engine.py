@@ -8,7 +8,7 @@ from waiting import wait_until
 
 from skin import jobs
 from skin.config import TrainConfig
-from skin.data.datasets import Dataset
+from skin.data.dataset import Dataset
 from skin.engines.engine import ENGINES, Job
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
