@@ -356,7 +356,6 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 UNFINISHED_FILES = (
     "config.json",
-    "task.json",
     "status.json",
     "history.jsonl",
     "train.log",

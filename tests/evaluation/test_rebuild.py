@@ -2,16 +2,15 @@
 
 import dataclasses
 import json
-import os
 import shutil
 from pathlib import Path
 
-import psutil
 import pytest
 
 import skin
 from skin import run as runs
 from skin.data.dataset import Dataset
+from skin.engines.engine import Job
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions, save_predictions
 from skin.evaluation.rebuild import rebuild
@@ -93,7 +92,7 @@ def test_shipped_runs_are_not_changed() -> None:
 
 def test_a_run_that_trains_is_left_alone(copy: Run) -> None:
     before = copy.report_path.read_bytes()
-    copy.update_status(state=State.EVALUATING, pid=os.getpid(), pid_started=psutil.Process().create_time())
+    copy.update_status(state=State.EVALUATING, job=Job.here())
     with pytest.raises(UserError, match="copy is evaluating"):
         rebuild(copy)
     assert copy.report_path.read_bytes() == before
