@@ -27,8 +27,10 @@ TRAIN = """
 import json, sys
 from skin import jobs
 from skin.config import TrainConfig
+from skin.experiments.experiment import Experiment
 from skin.workspace import Workspace
-jobs.start(Workspace.locate(), {"mine": TrainConfig.from_preset("demo", **json.loads(sys.argv[1]))})
+recipe = TrainConfig.from_preset("demo", **json.loads(sys.argv[1]))
+jobs.start(Workspace.locate(), Experiment("mine", recipe, ("image",)))
 """
 PATIENCE_SECONDS = 300
 

@@ -47,8 +47,8 @@ def page(browser: Browser) -> Iterator[Page]:
 def home(tmp_path_factory: pytest.TempPathFactory, shared_workspace: Workspace, trained_run: Run) -> Path:
     """A folder with the drawn data set and one finished run, `trained`."""
     home = tmp_path_factory.mktemp("browser") / "home"
-    shutil.copytree(shared_workspace.home, home)
-    assert (home / "checkpoints" / trained_run.name).is_dir()
+    shutil.copytree(shared_workspace.datasets, Workspace(home).datasets)  # and nothing that other tests left there
+    shutil.copytree(trained_run.folder, Workspace(home).runs / trained_run.name)
     return home
 
 

@@ -57,7 +57,7 @@ def test_an_exported_network_answers_the_same_in_parts(
 ) -> None:
     config = TrainConfig.parse({"image_size": 64, "model": model, "head": head})
     path = tmp_path / "model.onnx"
-    export(build_classifier(config, HAM10000, workspace).for_inference(), path, temperature=1.5)
+    export(build_classifier(config, HAM10000, workspace).for_inference(), path, HAM10000, temperature=1.5)
     check(path)
     halve(path)
     check(path)
@@ -74,7 +74,7 @@ class Counting(OnnxNetwork):
 
 
 def test_many_patients_ask_an_image_that_is_encoded_once(trained_run: Run) -> None:
-    network = Counting(trained_run.onnx_path)
+    network = Counting(trained_run.onnx_path, HAM10000)
     pixels = np.random.default_rng(1).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     patients = HAM10000.encode(PATIENTS)
     repeated, rows = np.repeat(pixels[None], len(PATIENTS), axis=0), np.arange(len(PATIENTS))
@@ -88,7 +88,7 @@ def test_many_patients_ask_an_image_that_is_encoded_once(trained_run: Run) -> No
 
 
 def test_orientations_that_no_prediction_needed_are_encoded_when_they_are(trained_run: Run) -> None:
-    network = Counting(trained_run.onnx_path)
+    network = Counting(trained_run.onnx_path, HAM10000)
     pixels = np.random.default_rng(2).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     network.seen = 0
     image = encode_image(network, pixels, 1)
