@@ -179,9 +179,7 @@ def heat_map(frame: pd.DataFrame, task: Task, normalisation: str = "images") -> 
             ygap=2,
         )
     )
-    figure.update_layout(
-        title_text=escape(f"Diagnosis by {choice.label[:1].lower()}{choice.label[1:]} ({normalisation})")
-    )
+    figure.update_layout(title_text=f"Diagnosis by {choice.words} ({normalisation})")
     figure.update_xaxes(tickvals=list(range(len(task))), ticktext=list(task.codes), side="bottom", showgrid=False)
     figure.update_yaxes(showgrid=False)
     return styled(figure, 460)

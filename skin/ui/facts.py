@@ -193,7 +193,7 @@ def figure_tables(frame: pd.DataFrame, task: Task) -> str:
         "Source of the images": _by_diagnosis(frame, "source", "Source"),
     }
     if longest:
-        tables[f"Images by {longest.label.lower()}"] = _by_diagnosis(frame, longest.name, longest.label)
+        tables[f"Images by {longest.words}"] = _by_diagnosis(frame, longest.name, longest.label)
     shown = "".join(f"<h3>{escape(title)}</h3>{_plain(table)}" for title, table in tables.items() if table is not None)
     return f"<details><summary>The figures as tables</summary>{shown}</details>"
 

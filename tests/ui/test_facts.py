@@ -75,7 +75,7 @@ def test_every_figure_is_a_table_too(demo: Dataset) -> None:
         "Images by age",
         "Age by diagnosis and sex",
         "How the diagnosis was confirmed",
-        "Images by body site",
+        "Images by site",
     ):
         assert title in said
     assert "Source" not in said  # the demo data names none
