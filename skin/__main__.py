@@ -574,7 +574,7 @@ def benchmark(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Measure what the design promises: the engine as ratios of two ways of doing the same, the app in seconds."""
+    """Measure what the design promises: training and prediction as ratios of two ways, the app in seconds."""
     from skin.benchmark import GROUPS, measure  # Keras takes seconds to load
 
     if group not in GROUPS:

@@ -1,4 +1,4 @@
-"""The speed and memory that the design promises: the engine's as ratios of two ways of doing the same, the app's in seconds.
+"""The speed and memory that the design promises: training and prediction as ratios of two ways, the app in seconds.
 
 Everything is measured on EfficientNet-Lite0, with its real weights, and the drawn data set, so that anybody can repeat it.
 """
