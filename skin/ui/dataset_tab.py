@@ -337,10 +337,10 @@ class Scene:
     shelf: Shelf
     look: gr.State
 
-    def on(self, event: Any, handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """After this event, call the handler with the shelf, the Look and the inputs."""
+    def on(self, events: list[Any], handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """After any of these events, call the handler with the shelf, the Look and the inputs; the last one's answer stays."""
         bound = spoken(partial(handler, self.shelf))
-        event(bound, [self.look, *inputs], list(outputs), trigger_mode="always_last", **QUIET)
+        gr.on(events, bound, [self.look, *inputs], list(outputs), trigger_mode="always_last", **QUIET)
 
 
 def build(page: Page) -> None:
@@ -363,7 +363,7 @@ def build(page: Page) -> None:
                 with gr.Tab(title) as tab:
                     build_section(scene)
                 tab.select(partial(_enter, title), panel.look, [shown, scene.look], **QUIET)
-    panel.on(panel.look.change, describe, [], [filter_panel, hint, content, headline])
+    panel.on([panel.look.change], describe, [], [filter_panel, hint, content, headline])
     opening: dict[str, Any] = {"outputs": [problem, about, *filters, *looks], "show_progress_on": about, **OPENING}
     tab_being_built(page).select(partial(open_first, shelf, page.read_only), [shown, panel.look], **opening)
     opens = partial(open_dataset, shelf, page.read_only)
@@ -439,10 +439,9 @@ def _build_figures(scene: Scene) -> None:
     normalisation = gr.Radio(list(plots.NORMALISATIONS), value="images", label="The cells of the heat map say")
     heat_map = _figure()
     tables = gr.HTML(elem_classes="flush")
-    scene.on(scene.look.change, show_tables, [], [tables])
+    scene.on([scene.look.change], show_tables, [], [tables])
     outputs = [legend, diagnoses, sites, sexes, lesions, ages, boxes, confirmation, sources, heat_map]
-    for event in (scene.look.change, normalisation.input):
-        scene.on(event, draw, [normalisation], outputs)
+    scene.on([scene.look.change, normalisation.input], draw, [normalisation], outputs)
 
 
 def _bars() -> gr.HTML:
@@ -463,7 +462,7 @@ def _build_gallery(scene: Scene) -> None:
     gallery.select(select_image, shown, [selected, sending], **QUIET)
     sending.click(send, [scene.look, selected], [scene.page.sent, scene.page.tabs], **QUIET)
     for step, event in {0: scene.look.change, **{step: button.click for step, button in turns.items()}}.items():
-        scene.on(event, partial(show_images, step=step), [page], [gallery, title, page, shown, sending])
+        scene.on([event], partial(show_images, step=step), [page], [gallery, title, page, shown, sending])
 
 
 def _build_table(scene: Scene) -> None:
@@ -472,12 +471,12 @@ def _build_table(scene: Scene) -> None:
         download = gr.DownloadButton("Download CSV", scale=0, min_width=160, elem_classes="beside")
     title = gr.Markdown()
     table = gr.Dataframe(interactive=False, show_label=False, max_height=560, elem_id="rows")
-    for event in (scene.look.change, search.change):  # Gradio 6.31 misses the first `input`, which may be a paste
-        scene.on(event, show_table, [search], [table, title, download])
+    changes = [scene.look.change, search.change]  # Gradio 6.31 misses the first `input`, which may be a paste
+    scene.on(changes, show_table, [search], [table, title, download])
 
 
 def _build_classes(scene: Scene) -> None:
-    scene.on(scene.look.change, show_classes, [], [gr.HTML(elem_classes="flush")])
+    scene.on([scene.look.change], show_classes, [], [gr.HTML(elem_classes="flush")])
 
 
 def _build_splits(scene: Scene) -> None:
@@ -489,8 +488,7 @@ def _build_splits(scene: Scene) -> None:
         for _ in SPLITTERS:
             with gr.Column(min_width=320):
                 outputs += [gr.HTML(elem_classes="flush"), _figure()]
-    for event in (scene.look.change, seed.change):
-        scene.on(event, show_splits, [seed], outputs)
+    scene.on([scene.look.change, seed.change], show_splits, [seed], outputs)
 
 
 SECTIONS: dict[str, Callable[[Scene], None]] = {

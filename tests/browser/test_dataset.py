@@ -134,7 +134,7 @@ def test_a_folder_opened_here_gives_other_tabs_the_pictures_of_the_shipped_runs(
     page.get_by_label("A folder").check()
     page.get_by_label("Path of the folder").fill(os.environ["HAM10000_DIR"])
     page.keyboard.press("Enter")
-    expect(page.locator(".facts").filter(has_text="images")).to_contain_text("10,015")
+    expect(page.locator(".facts").filter(has_text="images")).to_contain_text("10,015", timeout=180_000)
 
     fresh_app.kill()
     fresh_app.restart()  # the folder is remembered in the home, not in the process
