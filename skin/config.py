@@ -15,7 +15,7 @@ from skin.errors import UsageError, UserError
 from skin.files import read_json
 
 MODELS = ("image", "multimodal")
-SPLITS = ("by-lesion", "by-image")
+SPLITS = ("by-lesion", "by-image", "leak-without", "leak-with")
 OPTIMIZERS = ("adamw", "adam")
 IMBALANCES = ("none", "square-root", "balanced", "logit-adjustment", "post-hoc-adjustment")
 HEADS = ("fair", "reference")
@@ -136,10 +136,20 @@ class TrainConfig:
     split: str = _field(
         "by-lesion",
         "Split",
-        "by-lesion leaks nothing; by-image is what the literature often does.",
+        "by-lesion leaks nothing; by-image is what the literature often does; leak-without and leak-with measure the leak.",
         None,
         SPLITS,
         False,
+    )
+    folds: int = _field(
+        0, "Folds", "0: one split of 70, 15 and 15%; from 3 on so many equal parts, of which one tests.", (0, 100)
+    )
+    fold: int = _field(0, "Fold", "The part that tests, counted from 0; the next one validates.", (0, 99))
+    split_seed: int = _field(
+        -1,
+        "Split seed",
+        "Seed of the split alone, so that runs of other seeds share it; -1: the seed.",
+        (-1, 2**31 - 1),
     )
     seed: int = _field(
         42, "Seed", "Same seed, same configuration, same machine: same result.", (0, 2**31 - 1), advanced=False
@@ -236,9 +246,19 @@ class TrainConfig:
         if unknown:
             raise UsageError(f"Unknown setting {unknown[0]!r}: use one of {', '.join(fields)}.")
         config = cls(**{name: fields[name].parse(value) for name, value in values.items()})
-        if config.stage1_epochs + config.stage2_epochs == 0:
-            raise UsageError("Nothing to train: give stage 1 or stage 2 at least one epoch.")
+        config._check_together()
         return config
+
+    def _check_together(self) -> None:
+        """Raises UsageError where fields that are possible each for itself are not so together."""
+        if self.stage1_epochs + self.stage2_epochs == 0:
+            raise UsageError("Nothing to train: give stage 1 or stage 2 at least one epoch.")
+        if self.folds in (1, 2):
+            raise UsageError(f"folds must be 0, or at least 3 to train, validate and test, not {self.folds}.")
+        if self.fold >= max(self.folds, 1):
+            raise UsageError(
+                f"fold must be less than folds, {self.folds}, for they are counted from 0, not {self.fold}."
+            )
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -254,6 +274,11 @@ class TrainConfig:
     def to_json(self) -> str:
         """The configuration as the text of a JSON object."""
         return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @property
+    def seed_of_split(self) -> int:
+        """The seed that the split is drawn with."""
+        return self.seed if self.split_seed < 0 else self.split_seed
 
     @property
     def stages(self) -> tuple[Stage, Stage]:

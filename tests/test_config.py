@@ -79,6 +79,13 @@ def test_an_unknown_setting_is_refused_with_the_known_ones() -> None:
 def test_what_only_makes_no_sense_together_is_refused() -> None:
     with pytest.raises(UsageError, match="Nothing to train"):
         TrainConfig.parse({"stage1_epochs": 0, "stage2_epochs": 0})
+    for folds in (1, 2):
+        with pytest.raises(UsageError, match="folds must be 0, or at least 3"):
+            TrainConfig.parse({"folds": folds})
+    for folds, fold in ((0, 1), (5, 5)):
+        with pytest.raises(UsageError, match="fold must be less than folds"):
+            TrainConfig.parse({"folds": folds, "fold": fold})
+    assert TrainConfig.parse({"folds": "5", "fold": "4"}).fold == 4
     with pytest.raises(UsageError, match="views must be one of 1, 8"):
         TrainConfig.parse({"views": 3})
 

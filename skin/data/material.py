@@ -59,7 +59,7 @@ def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -
     if dataset.dropped:
         LOG.info("%d rows of %s are left out; `python -m skin data` names them.", len(dataset.dropped), dataset.title)
     if not run.split_path.exists():
-        splits.SPLITTERS[config.split](dataset.images, config.seed).save(run.split_path)
+        splits.draw(dataset.images, config).save(run.split_path)
     split = splits.Split.load(run.split_path)
     present = {image.image_id for image in dataset.images}
     if missing := [name for part in split.parts.values() for name in part if name not in present]:

@@ -1,15 +1,16 @@
 """Splits of a data set into training, validation and test parts, and what they leak."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
 
+from skin.config import TrainConfig
 from skin.data.dataset import LesionImage
 from skin.errors import UserError
 from skin.files import write_atomically
@@ -51,14 +52,25 @@ class Split:
         return cls(**parts)
 
 
-def by_image(images: Sequence[LesionImage], seed: int) -> Split:
-    """70/15/15 of the images, stratified by diagnosis: what much of the literature does, and it leaks.
+class Splitter(Protocol):
+    """A way to split: 70/15/15, or of so many folds the one that tests, counted from 0, and the next that validates.
+
+    The folds of a seed are the same whichever of them tests. Raises UserError where the images are too few.
+    """
+
+    def __call__(self, images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split: ...
+
+
+def by_image(images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split:
+    """The images, stratified by diagnosis: what much of the literature does, and it leaks.
 
     Lesions of several images end up in several parts. Drawn exactly as in the reference system, from the table's order.
     Raises UserError when a diagnosis has too few images to be in every part.
     """
     from sklearn.model_selection import train_test_split  # takes a second to import
 
+    if folds:
+        return _of_folds(images, [image.image_id for image in images], seed, (folds, fold))
     labels = np.array([image.diagnosis for image in images])
     try:
         train, rest = train_test_split(np.arange(len(images)), test_size=0.3, random_state=seed, stratify=labels)
@@ -70,12 +82,14 @@ def by_image(images: Sequence[LesionImage], seed: int) -> Split:
     return _split(images, {"train": train, "validation": validation, "test": test})
 
 
-def by_lesion(images: Sequence[LesionImage], seed: int) -> Split:
-    """70/15/15 of the images of every diagnosis, as near as whole lesions allow; no lesion is in two parts.
+def by_lesion(images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split:
+    """The images of every diagnosis, divided as near as whole lesions allow; no lesion is in two parts.
 
     The lesions of a diagnosis are shuffled and cut where their images pass 70 and 85%. A diagnosis of three lesions or
     more is in every part. Raises UserError when a part would be empty.
     """
+    if folds:
+        return _of_folds(images, [image.lesion_id for image in images], seed, (folds, fold))
     rows = _rows_of_lesions(images)
     rng = np.random.default_rng(seed)
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
@@ -108,12 +122,89 @@ def _cut(lesions: Sequence[str], rows: Mapping[str, Sequence[int]]) -> tuple[Seq
     return lesions[:first], lesions[first:second], lesions[second:]
 
 
+def _of_folds(images: Sequence[LesionImage], groups: Sequence[str], seed: int, which: tuple[int, int]) -> Split:
+    """Of `which[0]` folds, stratified by diagnosis and made of whole groups, number `which[1]` tests."""
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
+
+    folds, fold = which
+    labels = [image.diagnosis for image in images]
+    code, n_groups = min(Counter(dict(zip(groups, labels, strict=True)).values()).items(), key=lambda pair: pair[::-1])
+    if n_groups < folds:
+        raise UserError(
+            f"{code} has too few lesions to be in each of {folds} folds (enough for {n_groups}): use fewer folds, or add images."
+        )
+    drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+    rows = [test for _, test in drawn]
+    test, validation = rows[fold], rows[(fold + 1) % folds]
+    train = np.setdiff1d(np.arange(len(images)), np.concatenate([test, validation]))
+    return _split(images, {"train": train, "validation": validation, "test": test})
+
+
+def leak_without(images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split:
+    """By lesion, with one image of each test lesion to test on; its other images are left out."""
+    return _one_test_image_a_lesion(images, by_lesion(images, seed, folds, fold), seed)
+
+
+def leak_with(images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split:
+    """As `leak_without`, and the other images of the test lesions take the place of training images.
+
+    As many of each diagnosis are replaced, so that the training part keeps its size and its class counts.
+    """
+    whole = by_lesion(images, seed, folds, fold)
+    tested = _one_test_image_a_lesion(images, whole, seed)
+    rng = np.random.default_rng([seed, 1])
+    siblings = set(whole.test) - set(tested.test)
+    train = siblings | set(whole.train)
+    for code in sorted({image.diagnosis for image in images}):
+        own = {image.image_id for image in images if image.diagnosis == code}
+        replaceable, n = sorted(own & set(whole.train)), len(own & siblings)
+        if n > len(replaceable):
+            raise UserError(
+                f"{code} has too few training images to replace {n} of them: add images, or use more folds."
+            )
+        train -= set(rng.choice(replaceable, n, replace=False).tolist())
+    return Split(tuple(image.image_id for image in images if image.image_id in train), tested.validation, tested.test)
+
+
+def _one_test_image_a_lesion(images: Sequence[LesionImage], split: Split, seed: int) -> Split:
+    """The split with one image, drawn at random, of each lesion of its test part. Raises UserError where each has but one."""
+    rng = np.random.default_rng([seed, 0])
+    test = set(split.test)
+    tested = [image for image in images if image.image_id in test]
+    rows = _rows_of_lesions(tested)
+    kept = {str(rng.choice(sorted(tested[row].image_id for row in rows[lesion]))) for lesion in sorted(rows)}
+    if kept == test:
+        raise UserError(
+            "No test lesion has several images: this data set has no leak to measure; use the split by-lesion."
+        )
+    return Split(split.train, split.validation, tuple(image_id for image_id in split.test if image_id in kept))
+
+
 def _split(images: Sequence[LesionImage], rows: Mapping[str, Iterable[int]]) -> Split:
     return Split(**{part: tuple(images[row].image_id for row in sorted(rows[part])) for part in PARTS})
 
 
-SPLITTERS: dict[str, Callable[[Sequence[LesionImage], int], Split]] = {"by-lesion": by_lesion, "by-image": by_image}
-"""Every way to split, by its name in a TrainConfig; each takes the images and a seed."""
+SPLITTERS: dict[str, Splitter] = {
+    "by-lesion": by_lesion,
+    "by-image": by_image,
+    "leak-without": leak_without,
+    "leak-with": leak_with,
+}
+"""Every way to split, by its name in a TrainConfig."""
+
+WHOLE = ("by-lesion", "by-image")
+"""Those that use every image; the others are made to be compared with each other alone."""
+
+
+def draw(images: Sequence[LesionImage], config: TrainConfig) -> Split:
+    """The split that the configuration asks for. Raises UserError where the images are too few."""
+    return SPLITTERS[config.split](images, config.seed_of_split, config.folds, config.fold)
+
+
+def key_of_test(config: TrainConfig) -> tuple[str | int, ...]:
+    """Equal for configurations that are tested on the same images."""
+    rule = "leak" if config.split in ("leak-without", "leak-with") else config.split
+    return config.dataset, rule, config.seed_of_split, config.folds, config.fold
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
+from skin.data.splits import key_of_test
 from skin.errors import UserError
 from skin.plots import comparison as plots
 from skin.run import Run
@@ -94,10 +95,10 @@ def _first_pair(runs: Mapping[str, Run]) -> list[str]:
     return sorted(pair, key=lambda name: runs[name].config.model) if pair else list(runs)[:1]
 
 
-def _images(run: Run) -> tuple[str, str, int] | None:
+def _images(run: Run) -> tuple[str | int, ...] | None:
     """What decides which images a run is tested on; None for a damaged run."""
     try:
-        return run.config.dataset, run.config.split, run.config.seed
+        return key_of_test(run.config)
     except UserError:
         return None
 

@@ -17,7 +17,7 @@ from PIL import Image
 from skin.data import pixels, splits
 from skin.data.dataset import Dataset
 from skin.data.datasets import DATASETS
-from skin.data.splits import SPLITTERS
+from skin.data.splits import SPLITTERS, WHOLE
 from skin.errors import UsageError, UserError
 from skin.patient import UNKNOWN, ChoiceField, NumberField
 from skin.plots import dataset as plots
@@ -310,13 +310,13 @@ def show_classes(shelf: Shelf, look: Look) -> Any:
 
 
 def show_splits(shelf: Shelf, look: Look, seed: float | None) -> list[Any]:
-    """What each of SPLITTERS makes of the whole data set: a summary, and a figure of what it leaks."""
+    """What each of WHOLE makes of the whole data set: a summary, and a figure of what it leaks."""
     if not look.name:
-        return [gr.skip()] * (2 * len(SPLITTERS))
+        return [gr.skip()] * (2 * len(WHOLE))
     if seed is None or not float(seed).is_integer() or not 0 <= seed < 2**32:
         raise UsageError("The seed must be a whole number from 0 to 4,294,967,295.")
     dataset = shelf[look.name].dataset
-    return [part for rule in SPLITTERS for part in _show_split(rule, dataset, int(seed))]
+    return [part for rule in WHOLE for part in _show_split(rule, dataset, int(seed))]
 
 
 def _show_split(rule: str, dataset: Dataset, seed: int) -> tuple[str, Any]:
@@ -485,7 +485,7 @@ def _build_splits(scene: Scene) -> None:
         seed = gr.Number(SEED, label="Seed", scale=0, min_width=160)
     outputs: list[Any] = []
     with gr.Row():
-        for _ in SPLITTERS:
+        for _ in WHOLE:
             with gr.Column(min_width=320):
                 outputs += [gr.HTML(elem_classes="flush"), _figure()]
     scene.on([scene.look.change, seed.change], show_splits, [seed], outputs)

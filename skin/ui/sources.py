@@ -5,11 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from skin.config import TrainConfig
-from skin.data import datasets
+from skin.data import datasets, splits
 from skin.data.datasets import DATASETS
 from skin.data.folder import SUFFIXES
 from skin.data.material import check_fields
-from skin.data.splits import SPLITTERS
 from skin.errors import UserError
 from skin.models.backbones import find_backbone
 
@@ -76,7 +75,7 @@ def _survey_folder(folder: Path, stamp: tuple[tuple[str, int], ...], config: Tra
     try:
         contents = datasets.listing(folder)
         check_fields(config, contents.task)
-        SPLITTERS[config.split](contents.images, config.seed)
+        splits.draw(contents.images, config)
     except UserError as error:
         return 0, str(error)
     return len(contents.images), ""

@@ -9,10 +9,10 @@ from ham import CODES, someone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skin.config import SPLITS
+from skin.config import SPLITS, TrainConfig
 from skin.data.dataset import Dataset, LesionImage
 from skin.data.datasets import load
-from skin.data.splits import PARTS, SPLITTERS, Overlap, Split, audit, by_image, by_lesion
+from skin.data.splits import PARTS, SPLITTERS, WHOLE, Overlap, Split, audit, by_image, by_lesion, draw, key_of_test
 from skin.errors import UserError
 from skin.workspace import Workspace
 
@@ -34,7 +34,7 @@ def test_there_is_a_splitter_for_every_choice_of_the_configuration() -> None:
     assert tuple(SPLITTERS) == SPLITS
 
 
-@pytest.mark.parametrize("name", SPLITTERS)
+@pytest.mark.parametrize("name", WHOLE)
 def test_every_image_is_in_one_part_in_the_data_sets_order(name: str) -> None:
     split = SPLITTERS[name](IMAGES, 42)
     order = [image.image_id for image in IMAGES]
@@ -43,7 +43,7 @@ def test_every_image_is_in_one_part_in_the_data_sets_order(name: str) -> None:
         assert list(ids) == sorted(ids)
 
 
-@pytest.mark.parametrize("name", SPLITTERS)
+@pytest.mark.parametrize("name", WHOLE)
 def test_parts_are_70_15_15_of_every_diagnosis(name: str) -> None:
     split = SPLITTERS[name](IMAGES, 42)
     diagnoses = {image.image_id: image.diagnosis for image in IMAGES}
@@ -106,6 +106,101 @@ def test_too_few_lesions_are_refused() -> None:
 def test_too_few_images_for_by_image_are_refused(lesions: dict[str, int]) -> None:
     with pytest.raises(UserError, match="by-lesion"):
         by_image(make_images(lesions, views=1), 42)
+
+
+# Folds
+
+
+FOLDS = 5
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_image_is_tested_in_one_fold_and_validates_in_the_one_before(name: str) -> None:
+    folds = [SPLITTERS[name](IMAGES, 42, FOLDS, fold) for fold in range(FOLDS)]
+    order = [image.image_id for image in IMAGES]
+    assert sorted(image_id for split in folds for image_id in split.test) == order
+    for fold, split in enumerate(folds):
+        assert split.validation == folds[(fold + 1) % FOLDS].test
+        assert sorted(split.train + split.validation + split.test) == order
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_folds_have_equal_shares_of_every_diagnosis(name: str) -> None:
+    diagnoses = {image.image_id: image.diagnosis for image in IMAGES}
+    for fold in range(FOLDS):
+        split = SPLITTERS[name](IMAGES, 42, FOLDS, fold)
+        assert Counter(diagnoses[image_id] for image_id in split.test) == {"nv": 80, "mel": 16, "df": 8}
+
+
+@settings(deadline=None)
+@given(table, st.integers(0, 2**31 - 1), st.integers(3, 6))
+def test_no_lesion_is_ever_in_two_folds(rows: Sequence[tuple[int, str]], seed: int, folds: int) -> None:
+    images = [image(number, f"L{lesion}", code) for number, (lesion, code) in enumerate(rows)]
+    try:
+        drawn = [by_lesion(images, seed, folds, fold) for fold in range(folds)]
+    except UserError:
+        assert min(Counter({image.lesion_id: image.diagnosis for image in images}.values()).values()) < folds
+        return
+    assert sorted(name for split in drawn for name in split.test) == [image.image_id for image in images]
+    assert all(overlap.lesions == 0 for split in drawn for overlap in audit(split, images).overlaps)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_diagnosis_of_too_few_lesions_for_the_folds_is_named(name: str) -> None:
+    images = make_images({"nv": 100, "df": 4}, views=1)
+    assert any(image_id.startswith("I") for image_id in SPLITTERS[name](images, 42, 4, 3).test)
+    with pytest.raises(UserError, match=r"df has too few lesions to be in each of 5 folds \(enough for 4\)"):
+        SPLITTERS[name](images, 42, 5, 0)
+
+
+def test_seeds_share_the_folds_of_a_split_seed() -> None:
+    configs = [TrainConfig(folds=5, fold=2, split_seed=7, seed=seed) for seed in (1, 2)]
+    assert draw(IMAGES, configs[0]) == draw(IMAGES, configs[1]) == by_lesion(IMAGES, 7, 5, 2)
+    assert key_of_test(configs[0]) == key_of_test(configs[1])
+    own = [TrainConfig(seed=seed) for seed in (1, 2)]
+    assert [draw(IMAGES, config) for config in own] == [by_lesion(IMAGES, seed) for seed in (1, 2)]
+    assert key_of_test(own[0]) != key_of_test(own[1])
+
+
+# The leak
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(0, 0), (5, 0), (5, 4)])
+def test_the_leak_is_all_that_differs(folds: int, fold: int) -> None:
+    images = make_images({"nv": 200, "mel": 40, "df": 20}, views=3)
+    without, leaky = (SPLITTERS[f"leak-{name}"](images, 42, folds, fold) for name in ("without", "with"))
+    whole = by_lesion(images, 42, folds, fold)
+    of = {image.image_id: image for image in images}
+
+    assert (without.test, without.validation) == (leaky.test, leaky.validation)
+    assert (without.train, without.validation) == (whole.train, whole.validation)
+    assert sorted(of[name].lesion_id for name in without.test) == sorted({of[name].lesion_id for name in whole.test})
+    siblings = set(whole.test) - set(without.test)
+    assert set(leaky.train) - set(without.train) == siblings
+    assert list(leaky.train) == sorted(leaky.train)
+    counts = [Counter(of[name].diagnosis for name in split.train) for split in (without, leaky)]
+    assert counts[0] == counts[1]
+    assert audit(without, images).shared_test_images == 0
+    assert audit(leaky, images).shared_test_images == len(leaky.test)
+    configs = [TrainConfig(split=f"leak-{name}", folds=folds, fold=fold) for name in ("without", "with")]
+    assert key_of_test(configs[0]) == key_of_test(configs[1]) != key_of_test(TrainConfig(folds=folds, fold=fold))
+
+
+def test_a_leak_needs_lesions_of_several_images() -> None:
+    for name in ("leak-without", "leak-with"):
+        with pytest.raises(UserError, match="no leak to measure"):
+            SPLITTERS[name](make_images({"nv": 20}, views=1), 42)
+
+
+def test_a_leak_needs_training_images_to_replace() -> None:
+    images = [image(n, "A", "nv") for n in range(9)] + [image(10 + n, f"B{n}", "nv") for n in range(2)]
+    refused = 0
+    for fold in range(3):
+        try:
+            SPLITTERS["leak-with"](images, 0, 3, fold)
+        except UserError as refusal:
+            refused += "too few training images" in str(refusal)
+    assert refused == 1
 
 
 # The audit
@@ -194,3 +289,13 @@ def test_by_lesion_leaks_nothing(ham10000: Dataset) -> None:
     assert leaks.shared_test_images == 0
     shares = [len(split.parts[part]) / len(ham10000.images) for part in PARTS]
     assert shares == pytest.approx([0.70, 0.15, 0.15], abs=0.002)
+
+
+@pytest.mark.ham10000
+@pytest.mark.parametrize("fold", [0, 4])
+def test_the_real_leak_is_injected(fold: int, ham10000: Dataset) -> None:
+    without, leaky = (SPLITTERS[f"leak-{name}"](ham10000.images, 42, 5, fold) for name in ("without", "with"))
+    assert without.test == leaky.test
+    assert len(without.train) == len(leaky.train)
+    assert audit(without, ham10000.images).shared_test_images == 0
+    assert audit(leaky, ham10000.images).shared_test_images > 300
