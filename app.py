@@ -2,7 +2,7 @@
 
 import typer
 
-from skin.__main__ import open_app
+from skin.cli.main import COMMANDS, in_a_sentence
 
 if __name__ == "__main__":
-    typer.run(open_app)
+    typer.run(in_a_sentence(COMMANDS["app"]))

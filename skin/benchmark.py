@@ -22,21 +22,21 @@ from gradio_client import Client, handle_file
 from skin import stress
 from skin.config import TrainConfig
 from skin.data import datasets
-from skin.data.batches import Batches, Examples
 from skin.data.pixels import open_pixels, prepare, prepare_batches
 from skin.data.views import ORIENTATIONS
-from skin.explain import grad_cam
+from skin.inference.explain import grad_cam
 from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.network import EncodedImage, encode_image, images_at_once, view_probabilities
 from skin.models.normalization import BatchNormalization
-from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.models.onnx import OnnxNetwork
 from skin.patient import ChoiceField
 from skin.plots.training import history_figure
 from skin.run import Epoch
 from skin.stress import Load
 from skin.task import HAM10000
+from skin.training.batches import Batches, Examples
+from skin.training.losses import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.workspace import PROJECT, Workspace
 
 _CONFIG = TrainConfig.parse({"image_size": 160, "model": "multimodal"})

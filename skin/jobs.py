@@ -17,8 +17,8 @@ from skin.engines.engine import LOCAL, Job
 from skin.engines.heartbeat import beating
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
-from skin.models import pace
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
+from skin.training import pace
 from skin.workspace import Workspace
 
 POLL_SECONDS = 1.0

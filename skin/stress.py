@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from skin.data.synthetic import draw_lesion
+from skin.data.synthetic.dataset import draw_lesion
 from skin.workspace import PROJECT, Workspace
 
 

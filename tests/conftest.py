@@ -17,7 +17,7 @@ from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.dataset import Dataset
 from skin.evaluation.predictions import Predictions, save_predictions
-from skin.predict import SHIPPED
+from skin.inference.predictor import SHIPPED
 from skin.run import Run, State
 from skin.workspace import Workspace
 
@@ -50,7 +50,7 @@ def demo(shared_workspace: Workspace) -> Dataset:
 @pytest.fixture(scope="session")
 def trained_run(shared_workspace: Workspace, demo: Dataset) -> Run:
     """A multimodal run, trained on the drawn data set by the real trainer."""
-    from skin.train import train  # Keras takes seconds to load
+    from skin.training.loop import train  # Keras takes seconds to load
 
     config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **SMALL)
     run = Run.create(shared_workspace, "trained", config)

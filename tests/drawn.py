@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skin.data.camera import photograph
-from skin.data.canvas import Canvas
-from skin.data.morphology import paint
+from skin.data.synthetic.camera import photograph
+from skin.data.synthetic.canvas import Canvas
+from skin.data.synthetic.morphology import paint
 from skin.task import ISIC2019
 
 PAINTED_AS = {"AK": "akiec", "SCC": "akiec", "UNK": "nv"}

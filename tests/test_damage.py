@@ -18,9 +18,8 @@ from ham import CODES, someone
 from PIL import Image
 from typer.testing import CliRunner
 
-from skin import checkpoint, jobs
-from skin.__main__ import app
-from skin.checkpoint import Checkpoint
+from skin import jobs
+from skin.cli.main import app
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
 from skin.data.splits import SPLITTERS
@@ -31,6 +30,8 @@ from skin.evaluation.predictions import Predictions, save_predictions
 from skin.evaluation.report import evaluate_parts, save_report
 from skin.run import Epoch, Run, State
 from skin.task import HAM10000
+from skin.training import checkpoint
+from skin.training.checkpoint import Checkpoint
 from skin.ui import (
     asking,
     comparison_tab,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.config import field_infos
 from skin.workspace import PROJECT
 

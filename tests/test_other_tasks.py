@@ -11,7 +11,7 @@ import pytest
 from small import SMALL
 from typer.testing import CliRunner
 
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import load_report
 from skin.run import Run

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from typer.testing import CliRunner
 
-from skin.__main__ import app as command_line
 from skin.benchmark import GROUPS, STRESS, measure
+from skin.cli.main import app as command_line
 from skin.data.decoder import MEMORY, SIMULTANEOUS
 from skin.stress import HOSTILE, Load, Visitor, beside_hostile, beside_others, growth, warm_app, watch
 from skin.workspace import Workspace

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from skin.data import custom, ham10000, isic2019
 from skin.data import folder as folders
-from skin.data import ham10000, isic2019, own, synthetic
 from skin.data.dataset import Dataset
 from skin.data.folder import Contents, Table
+from skin.data.synthetic.dataset import draw_dataset
 from skin.errors import UserError
 from skin.progress import Progress, silent
 from skin.workspace import Workspace
@@ -20,7 +21,7 @@ _DEMO = "demo-1"
 LAYOUTS: dict[str, Callable[[Mapping[str, Path]], Table | None]] = {
     "HAM10000_metadata.csv": ham10000.table,
     "…_GroundTruth.csv of an ISIC challenge": isic2019.table,
-    "task.json": own.table,
+    "task.json": custom.table,
 }
 """Every layout of a folder, by what it is known by; each makes a Table of the folder's files, or nothing."""
 
@@ -59,7 +60,7 @@ def _drawn(workspace: Workspace, progress: Progress) -> Path:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        synthetic.draw_dataset(partial, progress=progress)
+        draw_dataset(partial, progress=progress)
         partial.rename(folder)
     except OSError as error:
         if not folder.is_dir():  # else another process drew it meanwhile

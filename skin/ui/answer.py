@@ -7,10 +7,10 @@ from html import escape
 
 import pandas as pd
 
-from skin.batch import Row, told_fields
+from skin.inference.batch import Row, told_fields
+from skin.inference.predictor import Prediction, Predictor
 from skin.patient import Patient
 from skin.plots.style import colours
-from skin.predict import Prediction, Predictor
 from skin.task import Diagnosis, Risk, Task, listed
 from skin.ui.predictors import IMAGE_ONLY
 

@@ -13,15 +13,15 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from skin import batch
 from skin.data import pixels
 from skin.errors import UsageError, UserError
-from skin.explain import EXPLANATIONS
+from skin.inference import batch
+from skin.inference.explain import EXPLANATIONS
+from skin.inference.predictor import Prediction, Predictor, multimodal_run
 from skin.models.network import EncodedImage
 from skin.patient import UNKNOWN, ChoiceField, NumberField, Patient, PatientField, Value
 from skin.plots.dataset import first_number
 from skin.plots.prediction import curve_over
-from skin.predict import Prediction, Predictor, multimodal_run
 from skin.table import write_table
 from skin.task import HAM10000, Task
 from skin.ui import answer, patient_form, uploads

@@ -10,12 +10,12 @@ import gradio as gr
 from gradio.context import get_blocks_context
 from gradio.events import api
 
-from skin import batch
-from skin.batch import Row
 from skin.data.image_file import MAX_BYTES, MAX_PIXELS
 from skin.errors import UsageError
+from skin.inference import batch
+from skin.inference.batch import Row
+from skin.inference.predictor import RISK_RULE, SHIPPED, Record
 from skin.patient import UNKNOWN, ChoiceField, NumberField
-from skin.predict import RISK_RULE, SHIPPED, Record
 from skin.task import HAM10000
 from skin.ui import uploads
 from skin.ui.page import spoken

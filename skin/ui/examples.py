@@ -9,7 +9,7 @@ import numpy as np
 
 from skin.data import pixels
 from skin.data.dataset import LesionImage
-from skin.data.synthetic import PROFILES, draw_lesion
+from skin.data.synthetic.dataset import PROFILES, draw_lesion
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions
 from skin.patient import Patient

@@ -12,9 +12,9 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from skin.errors import UserError
-from skin.explain import EXPLANATIONS
+from skin.inference.explain import EXPLANATIONS
+from skin.inference.predictor import default_run
 from skin.patient import Patient
-from skin.predict import default_run
 from skin.run import Run
 from skin.task import HAM10000, Task
 from skin.ui import asking, patient_form

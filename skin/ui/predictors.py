@@ -7,8 +7,8 @@ from pathlib import Path
 
 from skin.config import MODELS
 from skin.errors import UserError
+from skin.inference.predictor import SHIPPED, Predictor, default_run, multimodal_run
 from skin.patient import Patient
-from skin.predict import SHIPPED, Predictor, default_run, multimodal_run
 from skin.run import Run, is_shipped, list_runs
 from skin.task import HAM10000, Task, listed
 from skin.workspace import Workspace

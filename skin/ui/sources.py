@@ -8,9 +8,9 @@ from skin.config import TrainConfig
 from skin.data import datasets, splits
 from skin.data.datasets import DATASETS
 from skin.data.folder import SUFFIXES
-from skin.data.material import check_fields
 from skin.errors import UserError
 from skin.models.backbones import find_backbone
+from skin.training.data import check_fields
 
 NAMED_DATASETS = tuple(name for name in DATASETS if name != "folder")
 N_IMAGES = {"demo": 400, "kaggle": 10_015}

@@ -18,9 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skin.data.canvas import SIDE, Canvas
-from skin.data.morphology import ABSORPTION, COVERS, PAINTERS, paint, paint_skin
-from skin.data.synthetic import PROFILES, draw_dataset, draw_lesion
+from skin.data.synthetic.canvas import SIDE, Canvas
+from skin.data.synthetic.dataset import PROFILES, draw_dataset, draw_lesion
+from skin.data.synthetic.morphology import ABSORPTION, COVERS, PAINTERS, paint, paint_skin
 from skin.progress import Item
 
 Row = dict[str, str]

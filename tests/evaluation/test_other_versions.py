@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.evaluation.metrics import METRICS, Metric
 from skin.evaluation.report import load_report
 from skin.run import Run

@@ -13,9 +13,9 @@ from ham import CODES, UNKNOWN, someone
 from typer.testing import CliRunner
 
 from skin import run as runs
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.data.dataset import Dataset
-from skin.predict import SHIPPED, Predictor
+from skin.inference.predictor import SHIPPED, Predictor
 from skin.run import Run
 from skin.task import HAM10000, Task
 from skin.workspace import PROJECT, Workspace

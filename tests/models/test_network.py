@@ -11,12 +11,12 @@ from ham import someone
 from skin import run as runs
 from skin.config import HEADS, MODELS, TrainConfig
 from skin.data.views import ORIENTATIONS, orient
+from skin.inference.predictor import SHIPPED
 from skin.models.classifier import build_classifier
 from skin.models.export import export, halve
 from skin.models.network import Features, encode_image, row_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient
-from skin.predict import SHIPPED
 from skin.run import Run
 from skin.task import HAM10000
 from skin.workspace import Workspace

@@ -10,7 +10,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.config import PRESETS, TrainConfig, field_infos
 from skin.errors import UsageError
 from skin.run import Run

@@ -28,10 +28,10 @@ from skin.data.views import ORIENTATIONS
 from skin.errors import UserError
 from skin.evaluation.operating_point import Thresholds
 from skin.evaluation.predictions import Predictions, save_predictions
-from skin.explain import EXPLANATIONS
+from skin.inference.explain import EXPLANATIONS
+from skin.inference.predictor import RISK_RULE, SHIPPED, Prediction, Record
 from skin.models.network import Features
 from skin.models.onnx import OnnxNetwork
-from skin.predict import RISK_RULE, SHIPPED, Prediction, Record
 from skin.run import Run
 from skin.task import HAM10000
 from skin.ui import answer, asking, endpoints, examples, folders, predict_tab

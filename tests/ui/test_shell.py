@@ -11,7 +11,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.config import TrainConfig
 from skin.run import Run
 from skin.ui import shell

@@ -14,8 +14,8 @@ from skin.errors import UserError
 from skin.evaluation.operating_point import Thresholds, choose_thresholds
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import evaluate_parts
-from skin.external import judged
-from skin.predict import SHIPPED, Prediction, Predictor, default_run
+from skin.inference.external import judged
+from skin.inference.predictor import SHIPPED, Prediction, Predictor, default_run
 from skin.run import Run, State
 from skin.task import HAM10000, Malignancy, Risk
 from skin.workspace import Workspace

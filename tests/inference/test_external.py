@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from skin.__main__ import app
+from skin.cli.main import app
 from skin.data.dataset import Dataset, LesionImage
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.summary import scope
-from skin.external import Shared, evaluate_on, judged, malignant_or_not
+from skin.inference.external import Shared, evaluate_on, judged, malignant_or_not
+from skin.inference.predictor import Predictor
 from skin.patient import Patient
-from skin.predict import Predictor
 from skin.run import Run
 from skin.task import HAM10000, ISIC2019, MALIGNANT_OR_NOT, Diagnosis, Malignancy, Task
 from skin.workspace import Workspace

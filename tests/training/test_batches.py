@@ -5,8 +5,8 @@ import pytest
 from ham import someone
 
 from skin.config import TrainConfig
-from skin.data.batches import Batches, Examples, augment
 from skin.task import HAM10000
+from skin.training.batches import Batches, Examples, augment
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 STILL = {"flips": False, "zoom": 0, "brightness": 0, "colour": 0}

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import log_softmax
 
 from skin.config import TrainConfig
-from skin.models.objective import AdjustedCrossentropy, build_optimizer
+from skin.training.losses import AdjustedCrossentropy, build_optimizer
 
 LOGITS = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[[0, 3, 5, 5]]

@@ -19,7 +19,7 @@ from skin.run import Run
 from skin.task import Task
 from skin.workspace import Workspace
 
-LOG = logging.getLogger("skin.train")
+LOG = logging.getLogger("skin.training")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from ham import CODES, UNKNOWN, someone
 from numpy.typing import NDArray
 
-from skin.explain import EXPLANATIONS
+from skin.inference.explain import EXPLANATIONS
 from skin.models.network import Features, encode_image
 from skin.models.onnx import OnnxNetwork
 from skin.run import Run

@@ -14,7 +14,7 @@ from skin.evaluation.metrics import Floats, is_malignant, malignant_scores
 from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.evaluation.report import Evaluation, Report, evaluate
-from skin.predict import Predictor, predictions_of
+from skin.inference.predictor import Predictor, predictions_of
 from skin.progress import Progress, silent
 from skin.task import MALIGNANT_OR_NOT, Task
 from skin.workspace import Workspace

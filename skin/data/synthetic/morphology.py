@@ -9,7 +9,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from skin.data.canvas import SIDE, Canvas, Field, Stroke, soft
+from skin.data.synthetic.canvas import SIDE, Canvas, Field, Stroke, soft
 
 Pigments = dict[str, Field]
 """Optical density of each pigment of ABSORPTION, and cover (0 to 1) of each of COVERS, of shape (SIDE, SIDE)."""

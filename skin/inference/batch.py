@@ -12,8 +12,8 @@ from skin.data import pixels
 from skin.data.image_file import FORMATS
 from skin.errors import UsageError, UserError
 from skin.evaluation.prediction_table import IDS
+from skin.inference.predictor import Predictor, Record
 from skin.patient import Patient
-from skin.predict import Predictor, Record
 from skin.progress import Progress, silent
 from skin.table import read_table
 from skin.task import Task, listed

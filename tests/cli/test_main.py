@@ -11,11 +11,12 @@ from ham import CODES
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from skin import batch, jobs
-from skin.__main__ import app
+from skin import jobs
+from skin.cli.main import app
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
 from skin.evaluation.metrics import METRICS
+from skin.inference import batch
 from skin.run import Run, State
 from skin.workspace import Workspace
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from skin.data.camera import Size, photograph
-from skin.data.canvas import Canvas
-from skin.data.morphology import paint
+from skin.data.synthetic.camera import Size, photograph
+from skin.data.synthetic.canvas import Canvas
+from skin.data.synthetic.morphology import paint
 from skin.progress import Progress, silent
 
 _COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")

@@ -11,11 +11,11 @@ import pytest
 from ham import CODES, someone
 from PIL import Image
 
-from skin import batch
 from skin.data import pixels
 from skin.errors import UsageError, UserError
+from skin.inference import batch
+from skin.inference.predictor import Predictor
 from skin.patient import Patient
-from skin.predict import Predictor
 from skin.task import HAM10000
 from skin.ui import answer
 from skin.ui.predictors import AUTOMATIC, BOTH, Predictors

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skin import checkpoint
-from skin.checkpoint import Checkpoint
 from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.run import Epoch, Run
+from skin.training import checkpoint
+from skin.training.checkpoint import Checkpoint
 from skin.workspace import Workspace
 
 FIRST = Epoch(1, 1, 1.5, 0.5, 1.4, 0.6, 0.5, 1e-3, 2.0, 100.0)

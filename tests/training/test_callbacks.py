@@ -4,10 +4,10 @@ import time
 import pytest
 
 from skin.config import TrainConfig
-from skin.models import monitor
-from skin.models.monitor import BUILDING, Monitor
-from skin.models.pace import EVALUATING, PREPARING, STAGE_1, STAGE_2, share_done
 from skin.run import Run, State, Status
+from skin.training import callbacks as monitor
+from skin.training.callbacks import BUILDING, Monitor
+from skin.training.pace import EVALUATING, PREPARING, STAGE_1, STAGE_2, share_done
 from skin.workspace import Workspace
 
 CONFIG = TrainConfig.from_preset("demo", stage1_epochs=2, stage2_epochs=2)

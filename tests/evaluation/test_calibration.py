@@ -7,7 +7,7 @@ import pytest
 from scipy.special import softmax
 
 from skin.errors import UserError
-from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
+from skin.evaluation.calibration import fit_temperature, load_temperature, save_temperature, tempered
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])

@@ -7,64 +7,49 @@ epoch in progress is lost, and what comes of the run is the same to the last bit
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
-import io
 import logging
-import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must stand before the import: TensorFlow reads it once
-
 import keras
 import numpy as np
-from keras.src.saving import saving_lib  # `save_weights` takes paths alone
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from skin import checkpoint, device
+from skin import device
 from skin import run as runs
-from skin.checkpoint import Arrays, Checkpoint
 from skin.config import Stage, TrainConfig
-from skin.data.batches import Batches, Examples
 from skin.data.groups import group
-from skin.data.material import Material, load_material
-from skin.errors import UserError
+from skin.evaluation.calibration import fit_temperature, save_temperature, tempered
 from skin.evaluation.predictions import save_predictions
 from skin.evaluation.report import Evaluation, evaluate_parts, save_report
-from skin.files import refusals_said, unwritten, write_atomically
+from skin.files import refusals_said
+from skin.inference.predictor import predictions_of
 from skin.models import export
-from skin.models.calibration import fit_temperature, load_temperature, save_temperature, tempered
 from skin.models.classifier import Classifier, build_classifier
-from skin.models.features import frozen_features
-from skin.models.monitor import Monitor
-from skin.models.network import KerasNetwork, Network, row_probabilities
-from skin.models.objective import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
-from skin.models.onnx import OnnxNetwork, load_model
-from skin.predict import predictions_of
+from skin.models.network import row_probabilities
 from skin.progress import Progress, silent
 from skin.run import Epoch, Run, State
 from skin.task import Task
+from skin.training import checkpoint
+from skin.training.batches import Batches, Examples
+from skin.training.callbacks import Monitor
+from skin.training.checkpoint import Arrays, Checkpoint
+from skin.training.data import Material, load_material
+from skin.training.exporting import in_float32, inference_network, save_weights
+from skin.training.features import frozen_features
+from skin.training.losses import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
+from skin.training.outcome import logging_to, telling_outcome
 from skin.workspace import Workspace
 
-LOG = logging.getLogger("skin.train")
+LOG = logging.getLogger("skin.training")
 _BATCH = 64
-
-AGAIN_SECONDS = 2.0
-"""After which a stop that was not heard is raised again."""
-
-
-class Stopped(BaseException):
-    """The training was asked to stop. Not an Exception, so that nothing on the way takes it for a failure."""
 
 
 def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
@@ -73,7 +58,7 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
     Raises UserError when it cannot go on; the run then says "failed" and why, and can be resumed. On SIGTERM or
     Ctrl-C it says "stopped" and returns.
     """
-    with _logging(run), _outcome(run), refusals_said(run.folder):
+    with logging_to(run), telling_outcome(run), refusals_said(run.folder):
         runs.sweep(workspace)
         LOG.info(device.sentence(_machine(), _count_gpus()))
         monitor = Monitor(run, progress)
@@ -96,89 +81,6 @@ def _machine() -> device.Machine:
 
 def _count_gpus() -> int:
     return sum(name.startswith("gpu") for name in keras.distribution.list_devices())
-
-
-@contextlib.contextmanager
-def _outcome(run: Run) -> Iterator[None]:
-    """Writes how the run ended, whatever happens."""
-    stops = StopSignal()
-    try:
-        yield
-        stops.ignore()
-        run.update_status(state=State.FINISHED, message="", eta_seconds=None)
-        checkpoint.remove(run)
-        LOG.info("Finished.")
-    except (Stopped, KeyboardInterrupt):
-        stops.ignore()
-        run.update_status(state=State.STOPPED, message="Stopped; resume it to go on.", eta_seconds=None)
-        LOG.info("Stopped after epoch %d; `python -m skin resume %s` goes on.", len(run.history()), run.name)
-    except Exception as error:
-        stops.ignore()
-        with contextlib.suppress(OSError, UserError):  # a full disk must not hide the reason
-            run.update_status(state=State.FAILED, message=str(error) or type(error).__name__, eta_seconds=None)
-        LOG.error("Failed: %s", error, exc_info=not isinstance(error, UserError))  # noqa: TRY400 (a user error needs no traceback)
-        raise
-    finally:
-        stops.restore()
-
-
-class StopSignal:
-    """Raises Stopped in the main thread on SIGTERM, and again until it is heard.
-
-    Python drops what is raised in a finalizer or in the callback of a weak reference, and a signal may come in one.
-    """
-
-    def __init__(self) -> None:
-        self._previous = signal.signal(signal.SIGTERM, self._raise)
-        self._again: threading.Timer | None = None
-
-    def _raise(self, *_: object) -> None:
-        self._again = threading.Timer(AGAIN_SECONDS, signal.raise_signal, [signal.SIGTERM])
-        self._again.daemon = True
-        self._again.start()
-        raise Stopped
-
-    def ignore(self) -> None:
-        """Let what ends the run now end undisturbed."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if self._again is not None:
-            self._again.cancel()
-
-    def restore(self) -> None:
-        """Leave the signal to whom it belonged before."""
-        self.ignore()
-        signal.signal(signal.SIGTERM, self._previous)
-
-
-@contextlib.contextmanager
-def _logging(run: Run) -> Iterator[None]:
-    """Sends the log to standard error and to the run's own file, once where they are the same."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if not (run.log_path.exists() and os.path.samestat(os.fstat(2), run.log_path.stat())):
-        handlers.append(_log_file(run))
-    LOG.setLevel(logging.INFO)
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-        LOG.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            LOG.removeHandler(handler)
-            if isinstance(handler, logging.FileHandler):
-                handler.close()
-
-
-class _LogFile(logging.FileHandler):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's signature)
-        """What a full disk refuses of the log is lost, and nothing else."""
-
-
-def _log_file(run: Run) -> logging.Handler:
-    try:
-        return _LogFile(run.log_path)
-    except OSError as error:
-        raise unwritten(run.log_path, error) from error
 
 
 @dataclass(frozen=True)
@@ -241,7 +143,10 @@ def _train_head(fit: Fit, workspace: Workspace) -> None:
     if fit.config.stage1_epochs == 0 or _has_reached(fit.run, 2):
         return
     features = frozen_features(
-        _in_float32(fit, workspace).backbone, fit.material.pixels, _features_path(fit, workspace), fit.monitor.progress
+        in_float32(fit.classifier, fit.config, fit.task, workspace).backbone,
+        fit.material.pixels,
+        _features_path(fit, workspace),
+        fit.monitor.progress,
     )
     _train_stage(fit, fit.config.stages[0], fit.classifier.head, features)
 
@@ -380,8 +285,8 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
     run, material, dataset = fit.run, fit.material, fit.material.dataset
     _adjust(fit)
-    _save_weights(fit.classifier.network, run.weights_path)
-    network = _inference_network(run, _in_float32(fit, workspace))
+    save_weights(fit.classifier.network, run.weights_path)
+    network = inference_network(run, in_float32(fit.classifier, fit.config, fit.task, workspace))
     predict = partial(row_probabilities, network, material.pixels, material.patients, views=fit.config.views)
     rows = {part: material.rows(part) for part in ("validation", "test")}
     views = {part: predict(rows[part], progress=fit.monitor.progress) for part in rows}
@@ -402,77 +307,3 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
         run.report_path,
         {part: dataclasses.replace(report, evaluation=evaluation) for part, report in reports.items()},
     )
-
-
-def _in_float32(fit: Fit, workspace: Workspace) -> Classifier:
-    """The classifier with the weights it has now, to be run in float32 throughout, whatever it is trained in."""
-    if fit.config.mixed_precision == "off":
-        return fit.classifier
-    config = dataclasses.replace(fit.config, weights="none", mixed_precision="off")
-    plain = build_classifier(config, fit.task, workspace)
-    plain.network.set_weights(fit.classifier.network.get_weights())
-    return plain
-
-
-def _inference_network(run: Run, classifier: Classifier) -> Network:
-    """The trained network for inference: exported where the backend can, else Keras itself."""
-    if keras.backend.backend() != "tensorflow":
-        LOG.info(
-            "Keras runs on %s: `python -m skin export %s` exports the network later.",
-            keras.backend.backend(),
-            run.name,
-        )
-        return KerasNetwork(classifier)
-    export.export(classifier.for_inference(), run.onnx_path, run.task)
-    return OnnxNetwork(run.onnx_path, run.task)
-
-
-def export_run(run: Run, workspace: Workspace, half: bool = False, output: Path | None = None) -> Path:
-    """Export the network of a trained run and return the file; `half` stores the weights as float16.
-
-    Written into the run's folder where no output is named. A run without Keras weights, like the shipped ones, gives the
-    network that it was exported to before. Raises UserError when it has neither, when weights, temperature or network are
-    damaged, or when Keras runs on a backend that cannot export.
-    """
-    path = output or run.onnx_path
-    if run.weights_path.exists():
-        _export_weights(run, workspace, path)
-    elif not run.onnx_path.exists():
-        raise UserError(f"Run {run.name!r} has no trained weights: train it to its end first.")
-    elif output is None:
-        load_model(path)  # as it is, unless it is damaged
-    else:
-        export.copy(run.onnx_path, output, run.task)
-    if half:
-        export.halve(path)
-    return path
-
-
-def _export_weights(run: Run, workspace: Workspace, path: Path) -> None:
-    if keras.backend.backend() != "tensorflow":
-        raise UserError("The export needs Keras on TensorFlow: unset KERAS_BACKEND, or set it to tensorflow.")
-    temperature = load_temperature(run.calibration_path)
-    plain = dataclasses.replace(run.config, weights="none", mixed_precision="off")
-    classifier = build_classifier(plain, run.task, workspace)
-    _load_weights(classifier.network, run.weights_path)
-    export.export(classifier.for_inference(), path, run.task, temperature)
-
-
-def _save_weights(network: keras.Model, path: Path) -> None:
-    """Write the weights as Keras does, but in memory first: on a full disk HDF5 takes the whole process down."""
-    content = io.BytesIO()
-    store = saving_lib.H5IOStore(content, mode="w")
-    saving_lib._save_state(network, store, assets_store=None, inner_path="", visited_saveables=set())
-    store.close()
-    write_atomically(path, content.getvalue())
-
-
-def _load_weights(network: keras.Model, path: Path) -> None:
-    """Put the saved weights into the network. Raises UserError when they are damaged or another network's."""
-    try:
-        network.load_weights(path)
-        fits = all(np.isfinite(weights).all() for weights in network.get_weights())
-    except Exception as error:  # of HDF5, of Keras or of the disk
-        raise UserError(f"The weights {path} cannot be loaded: restore the file, or train the run again.") from error
-    if not fits:
-        raise UserError(f"The weights {path} are not all numbers: restore the file, or train the run again.")

@@ -23,11 +23,13 @@ from skin.engines.engine import Job
 from skin.errors import UserError
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import load_report
-from skin.models.monitor import Monitor
+from skin.inference.predictor import Predictor
 from skin.models.onnx import open_session
-from skin.predict import Predictor
 from skin.run import Epoch, Run, State, best_epoch
-from skin.train import Stopped, StopSignal, export_run, train
+from skin.training.callbacks import Monitor
+from skin.training.exporting import export_run
+from skin.training.loop import train
+from skin.training.outcome import Stopped, StopSignal
 from skin.workspace import PROJECT, Workspace
 
 

@@ -13,9 +13,9 @@ import psutil
 from skin.config import Stage
 from skin.engines.engine import Job
 from skin.errors import UserError
-from skin.models import pace
 from skin.progress import Item, Progress, silent
 from skin.run import Run, State
+from skin.training import pace
 
 BUILDING = "building the network"
 

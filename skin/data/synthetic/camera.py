@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from skin.data.canvas import SIDE, Field
+from skin.data.synthetic.canvas import SIDE, Field
 
 Size = tuple[int, int]
 

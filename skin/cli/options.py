@@ -1,0 +1,27 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skin.errors import UsageError
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of runs and caches; default: SKIN_HOME, else the checkout or, installed, your user data folder."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of a run folder.")]
+
+
+def pairs(settings: list[str], option: str = "--set", what: str = "FIELD") -> dict[str, object]:
+    """The values by name of an option that is repeated as NAME=VALUE. Raises UsageError for any other text."""
+    split = [setting.partition("=") for setting in settings]
+    if wrong := [field for field, equals, _ in split if not equals]:
+        raise UsageError(f"{option} wants {what}=VALUE, not {wrong[0]!r}.")
+    return {field: value for field, _, value in split}

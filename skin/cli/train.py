@@ -1,0 +1,94 @@
+"""The commands that train, stop and resume runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skin import jobs
+from skin import run as runs
+from skin.cli.evaluate import compare_runs, show_comparison, show_report
+from skin.cli.options import Home, RunName, pairs
+from skin.config import PRESETS, TrainConfig
+from skin.data import datasets
+from skin.errors import UserError
+from skin.evaluation.report import load_report
+from skin.experiments.experiment import models_of, plan
+from skin.models.backbones import find_backbone
+from skin.progress import console
+from skin.run import Run, State
+from skin.training.data import check_fields
+from skin.workspace import Workspace
+
+
+def train(
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="demo, kaggle, or a folder of images (HAM10000, ISIC, or a task.json of your own)."),
+    ] = None,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "standard",
+    model: Annotated[str, typer.Option(help="image, multimodal, or both one after the other.")] = "both",
+    backbone: Annotated[str | None, typer.Option(help="The pretrained network.")] = None,
+    weights: Annotated[str | None, typer.Option(help="imagenet, none, or a weights file.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run; with both models, their names begin with it.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; may be repeated.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Train one model, or both under one recipe, in two stages; then report, and compare the two."""
+    workspace = Workspace.locate(home)
+    fields = pairs(settings or [])
+    given = {"dataset": dataset, "backbone": backbone, "weights": weights}
+    fields |= {key: value for key, value in given.items() if value is not None}
+    models = models_of(str(fields.pop("model", model)))
+    recipe = TrainConfig.from_preset(preset, **fields, model=models[0])
+    find_backbone(recipe.backbone)
+    loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
+    recipe = dataclasses.replace(recipe, dataset=loaded.name)
+    planned = plan(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}")
+    for config in planned.configs.values():
+        check_fields(config, loaded.task)
+    created = jobs.create(workspace, planned)
+    for run in created:
+        run.keep_task(loaded.task)
+    with jobs.claimed(created):
+        for run in created:
+            _train(run, workspace)
+    if len(created) == 2:
+        show_comparison(compare_runs(created[0], created[1]))
+
+
+def _train(run: Run, workspace: Workspace) -> None:
+    """Wait until no other run trains, train this one to its end, and show its report."""
+    jobs.wait_for_turn(run, workspace)
+    os.environ.setdefault("KERAS_HOME", str(workspace.cache / "keras"))
+    from skin.training.loop import train as train_run  # Keras takes seconds to load, and waiting needs none of it
+
+    train_run(run, workspace, console)
+    if run.status().state is State.STOPPED:
+        raise typer.Exit(1)
+    show_report(f"{run.name}, test", load_report(run.report_path)["test"])
+
+
+def resume(run: RunName, home: Home = None) -> None:
+    """Go on with a run that was stopped or interrupted, or that failed."""
+    workspace = Workspace.locate(home)
+    found = runs.get(workspace, run)
+    if found.status().state is State.FINISHED:
+        raise UserError(f"Run {found.name!r} is finished: start a new one to train longer.")
+    with jobs.claimed([found]):
+        _train(found, workspace)
+
+
+def stop(run: RunName, home: Home = None) -> None:
+    """Stop a training run; every finished epoch is kept, and `resume` goes on."""
+    found = runs.get(Workspace.locate(home), run)
+    jobs.stop(found)
+    print(f"{found.name}: {found.status().state}")
