@@ -32,24 +32,19 @@ from skin.run import Epoch, Run, State
 from skin.task import HAM10000
 from skin.training import checkpoint
 from skin.training.checkpoint import Checkpoint
-from skin.ui import (
-    asking,
-    comparison_tab,
-    housekeeping,
-    performance_tab,
-    predict_tab,
-    run_files,
-    shell,
-    training_form,
-    training_tab,
-)
-from skin.ui.compared import load_compared
+from skin.ui import shell
+from skin.ui.comparison import handlers as comparison_handlers
+from skin.ui.comparison.compared_runs import load_compared_runs
+from skin.ui.components.loaded_report import ReportKey, load_by_key
+from skin.ui.components.open_datasets import OpenDatasets
+from skin.ui.components.predictors import AUTOMATIC, Predictors
 from skin.ui.endpoints import Endpoints
-from skin.ui.examples import Examples, examples
-from skin.ui.predictors import AUTOMATIC, Predictors
-from skin.ui.report_file import DOWNLOADS
-from skin.ui.selection import Shelf
-from skin.ui.subject import Key, load_subject
+from skin.ui.performance import handlers as performance_handlers
+from skin.ui.performance.export import DOWNLOADS
+from skin.ui.predict import handlers as predict_handlers
+from skin.ui.predict.examples import Examples, load_examples
+from skin.ui.training import handlers as training_handlers
+from skin.ui.training import run_actions, run_files, run_snapshot, start_form
 from skin.workspace import Workspace
 
 VICTIM, OTHER = "victim", "other"
@@ -185,48 +180,50 @@ def check_command(words: list[str], workspace: Workspace) -> str:
 
 @lru_cache
 def drawn() -> Examples:
-    return examples(Shelf(Workspace(Path("nowhere"))), None, 0)
+    return load_examples(OpenDatasets(Workspace(Path("nowhere"))), None, 0)
 
 
 def predict_tab_doors(workspace: Workspace, send: Any) -> Iterator[Callable[[], object]]:
     predictors, upload = Predictors(workspace), send(photograph())
     yield predictors.choices
-    yield lambda: predict_tab.offer_models(predictors, VICTIM)
-    yield lambda: predict_tab.open_model(predictors, VICTIM)
-    yield lambda: predict_tab.show_examples(predictors, lambda *_: drawn(), VICTIM, 0)
+    yield lambda: predict_handlers.offer_models(predictors, VICTIM)
+    yield lambda: predict_handlers.open_model(predictors, VICTIM)
+    yield lambda: predict_handlers.show_examples(predictors, lambda *_: drawn(), VICTIM, 0)
     for choice in (VICTIM, AUTOMATIC, OTHER):
-        yield lambda choice=choice: asking.answer_one(predictors, upload, "50", "male", "back", choice, "grad-cam")
-        yield lambda choice=choice: asking.answer_many(predictors, [upload], None, choice)
+        yield lambda choice=choice: predict_handlers.predict_one(
+            predictors, upload, "50", "male", "back", choice, "grad-cam"
+        )
+        yield lambda choice=choice: predict_handlers.predict_many(predictors, [upload], None, choice)
         yield lambda choice=choice: Endpoints(predictors).predict(upload, model=choice)
         yield lambda choice=choice: Endpoints(predictors).predict_batch([upload], model=choice)
 
 
 def training_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
     for read_only, chosen in ((True, VICTIM), (False, VICTIM), (False, "")):
-        yield lambda chosen=chosen, read_only=read_only: training_tab.refresh(workspace, read_only, chosen, None)
-    sight = training_tab.monitor.look(workspace, VICTIM)
+        yield lambda chosen=chosen, read_only=read_only: training_handlers.refresh(workspace, read_only, chosen, None)
+    snapshot = run_snapshot.take_snapshot(workspace, VICTIM)
     settings = vars(TrainConfig.from_preset("demo")).values()
-    yield lambda: training_form.check(workspace, (), "demo", "", *settings)
-    yield lambda: housekeeping.load_settings(workspace, sight)
-    yield lambda: housekeeping.edit_notes(workspace, sight)
-    for kind in run_files.KINDS:
-        yield lambda kind=kind: run_files.make_file(workspace, False, kind, sight)
-    yield lambda: training_tab.stop(workspace, VICTIM)
-    yield lambda: training_tab.follow(workspace, VICTIM)
+    yield lambda: start_form.check(workspace, (), "demo", "", *settings)
+    yield lambda: run_actions.load_settings(workspace, snapshot)
+    yield lambda: run_actions.edit_notes(workspace, snapshot)
+    for kind in run_files.RUN_FILES:
+        yield lambda kind=kind: run_files.make_file(workspace, False, kind, snapshot)
+    yield lambda: training_handlers.stop(workspace, VICTIM)
+    yield lambda: training_handlers.watch_opened_run(workspace, VICTIM)
     yield lambda: shell.follow_link(workspace, {"tab": "training", "run": VICTIM})
-    if sight.status and sight.status.state is State.FINISHED:
-        yield lambda: training_tab.resume(workspace, sight)
+    if snapshot.status and snapshot.status.state is State.FINISHED:
+        yield lambda: training_handlers.resume(workspace, snapshot)
 
 
 def performance_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
-    tab = performance_tab
+    tab = performance_handlers
     for part in ("test", "validation"):
-        yield lambda part=part: tab.choose(workspace, VICTIM, part, None, "")
-    yield lambda: tab.choose(workspace, None, "test", None, "")
-    yield lambda: tab.choose(workspace, OTHER, "test", None, VICTIM)
-    shown = tab.choose(workspace, VICTIM, "test", None, "")[2]
+        yield lambda part=part: tab.choose_report(workspace, VICTIM, part, None, "")
+    yield lambda: tab.choose_report(workspace, None, "test", None, "")
+    yield lambda: tab.choose_report(workspace, OTHER, "test", None, VICTIM)
+    shown = tab.choose_report(workspace, VICTIM, "test", None, "")[2]
     if shown is not None:
-        subject = load_subject(workspace, shown)
+        subject = load_by_key(workspace, shown)
         for show in (
             tab.show_headline,
             tab.show_classes,
@@ -237,22 +234,22 @@ def performance_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]
         ):
             yield lambda show=show: show(subject)
         yield lambda: tab.show_matrix(subject, tab.SHARES)
-        yield lambda: tab.show_pictures(Shelf(workspace), subject, None)
+        yield lambda: tab.show_pictures(OpenDatasets(workspace), subject, None)
         for kind in DOWNLOADS:
             yield lambda kind=kind: tab.make_file(kind, subject)
 
 
 def comparison_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
-    tab = comparison_tab
-    yield lambda: tab.choose(workspace, [], "")
-    yield lambda: tab.choose(workspace, [], VICTIM)
-    yield lambda: tab.follow(workspace, VICTIM)
-    keys = tab.choose(workspace, [OTHER, VICTIM], "")[1]
+    tab = comparison_handlers
+    yield lambda: tab.choose_runs(workspace, [], "")
+    yield lambda: tab.choose_runs(workspace, [], VICTIM)
+    yield lambda: tab.show_opened_run(workspace, VICTIM)
+    keys = tab.choose_runs(workspace, [OTHER, VICTIM], "")[1]
     if keys is not None:
-        compared = load_compared(workspace, keys)
-        for show in (tab.show_verdict, tab.show_settings, tab.show_classes, tab.offer_disagreements):
+        compared = load_compared_runs(workspace, keys)
+        for show in (tab.show_verdict, tab.show_settings, tab.show_classes, tab.disagreement_choices):
             yield lambda show=show: show(compared)
-        yield lambda: tab.show_disagreements(Shelf(workspace), compared, VICTIM)
+        yield lambda: tab.show_disagreements(OpenDatasets(workspace), compared, VICTIM)
 
 
 def check_doors(doors: Iterator[Callable[[], object]]) -> None:
@@ -314,7 +311,7 @@ def test_a_damaged_file_is_a_sentence_everywhere_and_no_other_run_is_touched(
         is_needed = name in ("config.json", "report.json") or (name, kind != "missing") == ("task.json", True)
         assert (listed[VICTIM] == "damaged") == (is_needed or is_nonsense(name, kind))
         assert Predictors(home).choose(OTHER, someone())[0].run.name == OTHER
-        assert load_subject(home, Key.of_run(home, OTHER, "test")).title == "other, test part"
+        assert load_by_key(home, ReportKey.of_run(home, OTHER, "test")).title == "other, test part"
         check_command(["rename", VICTIM, "renamed"], home)
         check_command(["rename", "renamed", VICTIM], home)
         check_command(["delete", VICTIM, "--yes"], home)

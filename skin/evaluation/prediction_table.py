@@ -41,7 +41,8 @@ def to_csv(predictions: Predictions, facts: Mapping[str, object] | None = None) 
     table.insert(2, "truth", [codes[k] for k in predictions.truth])
     table.insert(3, "predicted", [codes[k] for k in predictions.predicted])
     for name, value in (facts or {}).items():
-        table[name] = "" if value is None else str(value)  # as text, because a learning rate has more digits
+        known = "" if value is None else value
+        table[name] = str(known) if isinstance(known, float) else known  # as text, a learning rate keeps its digits
     return write_table(table, float_format="%.6f")
 
 

@@ -54,34 +54,34 @@ SCHEDULED = "learning_rate"
 
 
 @dataclass(frozen=True)
-class Look:
+class CurveStyle:
     """How the curves are drawn: the weight of the past in what is smoothed, from 0 to below 1, and the loss's axis."""
 
     smoothing: float = 0.0
     log_loss: bool = False
 
 
-PLAIN = Look()
+PLAIN = CurveStyle()
 
 
-def history_figure(history: Sequence[Epoch], look: Look = PLAIN) -> go.Figure:
+def history_figure(history: Sequence[Epoch], style: CurveStyle = PLAIN) -> go.Figure:
     """Loss, accuracies and learning rate by epoch, with the start of stage 2 and the best epoch marked.
 
     Of a long history MAX_POINTS epochs are drawn, the first, the last and the best among them.
     """
-    figure = _panels(look)
-    _add_run(figure, history, look)
+    figure = _panels(style)
+    _add_run(figure, history, style)
     _mark_stage_2(figure, history)
     figure.update_xaxes(dtick=1 if len(history) <= MAX_TICKS else None)
     figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     return styled(figure, HEIGHT)
 
 
-def histories_figure(histories: Mapping[str, Sequence[Epoch]], look: Look = PLAIN) -> go.Figure:
+def histories_figure(histories: Mapping[str, Sequence[Epoch]], style: CurveStyle = PLAIN) -> go.Figure:
     """The same of several runs, a colour each; train is dotted, and a diamond marks the start of stage 2."""
-    figure = _panels(look)
+    figure = _panels(style)
     for (run, history), colour in zip(histories.items(), cycle(RUN_COLOURS), strict=False):
-        _add_run(figure, history, look, escape(run), colour)
+        _add_run(figure, history, style, escape(run), colour)
     room = 24 * len(histories)
     return legend_below(styled(figure, HEIGHT + room), room=50 + room)
 
@@ -95,13 +95,13 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
     return result
 
 
-def _panels(look: Look) -> go.Figure:
+def _panels(style: CurveStyle) -> go.Figure:
     figure = make_subplots(rows=len(PANELS), shared_xaxes=True, vertical_spacing=0.04, row_heights=[5, 4, 4, 3])
     for row, title in enumerate(PANELS, start=1):
         figure.update_yaxes(title=title, tickformat=".0%" if "acc" in title else None, row=row)
-    kind = "log" if look.log_loss else "linear"  # a range that was zoomed into means something else on the other axis
+    kind = "log" if style.log_loss else "linear"  # a range that was zoomed into means something else on the other axis
     figure.update_yaxes(type=kind, uirevision=kind, row=1)
-    if look.log_loss:  # plotly writes 0.5 as "5" there unless it is told how
+    if style.log_loss:  # plotly writes 0.5 as "5" there unless it is told how
         figure.update_yaxes(dtick="D2", tickformat="~g", row=1)
     figure.update_xaxes(title="epoch", row=len(PANELS))
     return figure.update_layout(hovermode="x unified")
@@ -120,12 +120,12 @@ def _best_index(history: Sequence[Epoch]) -> int:
     return history.index(best) if best else 0
 
 
-def _add_run(figure: go.Figure, history: Sequence[Epoch], look: Look, run: str = "", colour: str = "") -> None:
+def _add_run(figure: go.Figure, history: Sequence[Epoch], style: CurveStyle, run: str = "", colour: str = "") -> None:
     """The curves and marks of a run; one that stands alone has neither name nor colour."""
     kept = _thinned(history)
     for row, curves in enumerate(PANELS.values(), start=1):
         for curve in curves:
-            for trace in _curve(history, kept, curve, 0 if curve.field == SCHEDULED else look.smoothing):
+            for trace in _curve(history, kept, curve, 0 if curve.field == SCHEDULED else style.smoothing):
                 _add(figure, trace, row, curve, run, colour)
         if history and curve.field != SCHEDULED:
             _add(figure, _best_mark(history, curve.field), row, curve, run, colour)

@@ -18,13 +18,13 @@ from skin.inference.predictor import RISK_RULE, SHIPPED, Record
 from skin.patient import UNKNOWN, ChoiceField, NumberField
 from skin.task import HAM10000
 from skin.ui import uploads
-from skin.ui.page import spoken
-from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
+from skin.ui.components.events import with_gradio_errors
+from skin.ui.components.predictors import AUTOMATIC, BOTH, Predictors
 
-PREDICTING: dict[str, Any] = {"concurrency_id": "predict", "concurrency_limit": 4}
+PREDICT_EVENT: dict[str, Any] = {"concurrency_id": "predict", "concurrency_limit": 4}
 """Single predictions have turns of their own, so that they wait neither for a training nor for a batch."""
 
-BATCH: dict[str, Any] = {"concurrency_id": "predict_batch", "concurrency_limit": 2}
+BATCH_EVENT: dict[str, Any] = {"concurrency_id": "predict_batch", "concurrency_limit": 2}
 
 
 _FIELDS = {field.name: field for field in HAM10000.fields}
@@ -99,14 +99,14 @@ class Endpoints:
 
     def publish(self) -> None:
         """Offer both under the context of a `gr.Blocks`."""
-        _publish(self.predict, RECORD, PREDICTING)
-        _publish(self.predict_batch, ROWS, BATCH)
+        _publish(self.predict, RECORD, PREDICT_EVENT)
+        _publish(self.predict_batch, ROWS, BATCH_EVENT)
 
 
-def _publish(function: Callable[..., Any], returns: str, turns: Mapping[str, Any]) -> None:
+def _publish(function: Callable[..., Any], returns: str, event: Mapping[str, Any]) -> None:
     """Offer a function under its name, with what its API page says: by itself `gr.api` tells the types alone."""
     about = f"{function.__doc__} {returns}"
-    endpoint = api(spoken(function), api_name=function.__name__, api_description=about, **turns)
+    endpoint = api(with_gradio_errors(function), api_name=function.__name__, api_description=about, **event)
     page: Any = get_blocks_context()
     for name, number in zip(signature(function).parameters, endpoint["inputs"], strict=True):
         component = page.blocks[number]

@@ -43,7 +43,7 @@ from skin.data.image_file import MAX_BYTES
 from skin.errors import UsageError
 from skin.ui import uploads
 from skin.ui.access import Access
-from skin.ui.endpoints import BATCH
+from skin.ui.endpoints import BATCH_EVENT
 
 LOGIN_SECONDS = 600
 LOGINS_OF_A_CLIENT = 10
@@ -100,7 +100,7 @@ EVERYTHING = Limit(200, 500)
 ONE_KIND = Limit(20, 80)
 """Of the same kind, which is one of Gradio's concurrency ids."""
 
-KINDS = {BATCH["concurrency_id"]: Limit(3, 12)}
+KINDS = {BATCH_EVENT["concurrency_id"]: Limit(3, 12)}
 """Limits of the kinds that take minutes."""
 
 YOURS_ARE_WAITING = "Too many of your calls are waiting already: wait for an answer, then ask again."

@@ -9,9 +9,14 @@ from typing import Any
 import gradio as gr
 
 from skin.run import list_runs
-from skin.ui import comparison_tab, dataset_tab, performance_tab, predict_tab, server, training_tab
+from skin.ui import server
 from skin.ui.access import Access
-from skin.ui.page import Page
+from skin.ui.comparison import layout as comparison_layout
+from skin.ui.components.context import AppContext
+from skin.ui.dataset import layout as dataset_layout
+from skin.ui.performance import layout as performance_layout
+from skin.ui.predict import layout as predict_layout
+from skin.ui.training import layout as training_layout
 from skin.workspace import Workspace, assets
 
 TITLE = "Skin Lesion Lab"
@@ -28,15 +33,15 @@ class Tab:
 
     key: str
     title: str
-    build: Callable[[Page], None]
+    build: Callable[[AppContext], None]
 
 
 TABS: tuple[Tab, ...] = (
-    Tab("predict", "Predict", predict_tab.build),
-    Tab("dataset", "Dataset", dataset_tab.build),
-    Tab("training", "Training", training_tab.build),
-    Tab("performance", "Performance", performance_tab.build),
-    Tab("comparison", "Comparison", comparison_tab.build),
+    Tab("predict", "Predict", predict_layout.build),
+    Tab("dataset", "Dataset", dataset_layout.build),
+    Tab("training", "Training", training_layout.build),
+    Tab("performance", "Performance", performance_layout.build),
+    Tab("comparison", "Comparison", comparison_layout.build),
 )
 """The pages of the app, in order; the first is what a visitor sees."""
 
@@ -45,25 +50,25 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
     """The whole app."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=server.DELETE_CACHE) as blocks:
         gr.HTML(_header(read_only), elem_id="header", padding=False)
-        opened, sent = gr.State(""), gr.State()
+        opened_run, sent_image = gr.State(""), gr.State()
         timer = gr.Timer(TICK_SECONDS)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            page = Page(workspace, read_only, blocks, tabs, opened, timer, sent)
+            context = AppContext(workspace, read_only, blocks, tabs, opened_run, timer, sent_image)
             for tab in TABS:
-                _build_tab(tab, page)
+                _build_tab(tab, context)
 
         def follow(request: gr.Request) -> tuple[Any, Any]:  # no partial: Gradio must see the type of its argument
             return follow_link(workspace, request.query_params)
 
-        following = blocks.load(follow, None, [tabs, opened], api_visibility="private", show_progress="hidden")
+        following = blocks.load(follow, None, [tabs, opened_run], api_visibility="private", show_progress="hidden")
         following.then(None, js=_FOLLOWED, api_visibility="private")
     server.bound(blocks)
     return blocks
 
 
-def _build_tab(tab: Tab, page: Page) -> None:
+def _build_tab(tab: Tab, context: AppContext) -> None:
     with gr.Tab(tab.title, id=tab.key) as container:
-        tab.build(page)
+        tab.build(context)
     container.select(None, js=_REMEMBER_TAB % ((tab.key,) * 3), api_visibility="private")
 
 

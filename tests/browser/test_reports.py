@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from served_app import App
 
 from skin.evaluation.report import load_report
-from skin.ui.report_file import DOWNLOADS
-from skin.ui.subject import Key, load_subject
+from skin.ui.components.loaded_report import ReportKey, load_by_key
+from skin.ui.performance.export import DOWNLOADS
 
 Visit = Callable[[str], Page]
 
@@ -122,7 +122,7 @@ PAPER = {"width": 703, "height": 1009}
 
 
 def test_a_report_fits_the_paper_with_no_figure_split_and_no_digit_pale(page: Page, app: App, tmp_path: Path) -> None:
-    subject = load_subject(app.workspace, Key.of_run(app.workspace, "trained", "test"))
+    subject = load_by_key(app.workspace, ReportKey.of_run(app.workspace, "trained", "test"))
     path = tmp_path / "report.html"
     path.write_text(DOWNLOADS["Report (HTML)"][1](subject))
     page.set_viewport_size({"width": 900, "height": 900})  # as wide as a figure gets, before it is printed

@@ -16,9 +16,13 @@ from skin.cli.main import app
 from skin.evaluation.metrics import METRICS, Metric
 from skin.evaluation.report import load_report
 from skin.run import Run
-from skin.ui import comparison_file, comparison_tab, monitor, performance_tab, report_file
-from skin.ui.compared import load_compared
-from skin.ui.subject import Key, load_subject
+from skin.ui.comparison import export as comparison_export
+from skin.ui.comparison import handlers as comparison_handlers
+from skin.ui.comparison.compared_runs import load_compared_runs
+from skin.ui.components.loaded_report import ReportKey, load_by_key
+from skin.ui.performance import export as performance_export
+from skin.ui.performance import handlers as performance_handlers
+from skin.ui.training import run_card, run_snapshot, run_table
 from skin.workspace import PROJECT, Workspace
 
 OLDEST = Path(__file__).with_name("report-0.1.0.json")
@@ -102,20 +106,20 @@ def shown(workspace: Workspace) -> dict[str, str]:
         "evaluate --groups": command(workspace, "evaluate", MINE, "--groups"),
         "runs": command(workspace, "runs"),
         "runs --json": command(workspace, "runs", "--json"),
-        "training card": monitor.card(monitor.look(workspace, MINE), show_details=False),
-        "training table": monitor.table(workspace).to_csv(),
+        "training card": run_card.run_card(run_snapshot.take_snapshot(workspace, MINE), show_details=False),
+        "training table": run_table.run_table(workspace).to_csv(),
     }
-    subject = load_subject(workspace, Key.of_run(workspace, MINE, "test"))
-    places["performance"] = performance_tab.show_headline(subject)
-    performance_tab.show_classes(subject)
-    performance_tab.show_curves(subject)
-    places["performance groups"] = performance_tab.show_groups(subject)[1]
-    places |= {kind: write(subject) for kind, (_, write) in report_file.DOWNLOADS.items()}
-    _, keys, _, _ = comparison_tab.choose(workspace, [MINE, OTHER], "")
-    compared = load_compared(workspace, keys)
-    places["comparison"] = str(comparison_tab.show_verdict(compared)[2])
-    comparison_tab.show_classes(compared)
-    places |= {kind: write(compared) for kind, (_, write) in comparison_file.DOWNLOADS.items()}
+    subject = load_by_key(workspace, ReportKey.of_run(workspace, MINE, "test"))
+    places["performance"] = performance_handlers.show_headline(subject)
+    performance_handlers.show_classes(subject)
+    performance_handlers.show_curves(subject)
+    places["performance groups"] = performance_handlers.show_groups(subject)[1]
+    places |= {kind: write(subject) for kind, (_, write) in performance_export.DOWNLOADS.items()}
+    _, keys, _, _ = comparison_handlers.choose_runs(workspace, [MINE, OTHER], "")
+    compared = load_compared_runs(workspace, keys)
+    places["comparison"] = str(comparison_handlers.show_verdict(compared)[2])
+    comparison_handlers.show_classes(compared)
+    places |= {kind: write(compared) for kind, (_, write) in comparison_export.DOWNLOADS.items()}
     return {place: text.partition("<h2>Figures</h2>")[0] for place, text in places.items()}  # without plotly's script
 
 
@@ -195,7 +199,7 @@ def test_the_sentence_on_a_damaged_report_names_the_command_that_mends_it(home: 
     assert refused.stderr.count("Error: ") == 1
     advised = re.search("`python -m skin (.*)`", refused.stderr)
     assert advised is not None
-    assert "--save" in monitor.card(monitor.look(home, MINE), show_details=True)
+    assert "--save" in run_card.run_card(run_snapshot.take_snapshot(home, MINE), show_details=True)
     command(home, *shlex.split(advised[1]))
     assert load_report(run.report_path)["test"].to_dict()["accuracy"] == before["accuracy"]
 

@@ -17,8 +17,8 @@ from skin.inference import batch
 from skin.inference.predictor import Predictor
 from skin.patient import Patient
 from skin.task import HAM10000
-from skin.ui import answer
-from skin.ui.predictors import AUTOMATIC, BOTH, Predictors
+from skin.ui.components.predictors import AUTOMATIC, BOTH, Predictors
+from skin.ui.predict import batch_results
 from skin.ui.uploads import Upload
 from skin.workspace import Workspace
 
@@ -187,7 +187,7 @@ def test_the_file_holds_everything(rows: list[batch.Row]) -> None:
 
 
 def test_the_page_shows_the_error_in_the_place_of_the_diagnosis(rows: list[batch.Row]) -> None:
-    cells = re.findall("<td>(.*?)</td>", answer.table(rows))
+    cells = re.findall("<td>(.*?)</td>", batch_results.batch_table(rows))
     good, bad = cells[: len(cells) // 2], cells[len(cells) // 2 :]
     assert (good[0], good[1], good[3], good[5]) == ("red.png", "Melanoma", "high", "45.5")
     assert good[2].endswith("%")
@@ -197,8 +197,8 @@ def test_the_page_shows_the_error_in_the_place_of_the_diagnosis(rows: list[batch
 
 def test_the_name_of_a_file_is_no_markup() -> None:
     row = {"image": "<img src=x>.jpg", "age": None, "sex": "unknown", "site": "unknown", "error": "<b>"}
-    assert "<img" not in answer.table([row])
-    assert "<b>" not in answer.table([row])
+    assert "<img" not in batch_results.batch_table([row])
+    assert "<b>" not in batch_results.batch_table([row])
 
 
 def test_the_summary_counts_what_failed_and_what_the_table_named_in_vain(rows: list[batch.Row]) -> None:

@@ -1,7 +1,7 @@
 import plotly.graph_objects as go
 import pytest
 
-from skin.plots.training import FAINT, MAX_POINTS, RUN_COLOURS, Look, histories_figure, history_figure, smoothed
+from skin.plots.training import FAINT, MAX_POINTS, RUN_COLOURS, CurveStyle, histories_figure, history_figure, smoothed
 from skin.run import Epoch
 
 
@@ -71,7 +71,7 @@ def test_smoothing_is_the_debiased_moving_average() -> None:
 
 def test_what_was_measured_stands_faintly_behind_what_is_smoothed() -> None:
     epochs = history(3, 2)
-    figure = history_figure(epochs, Look(smoothing=0.6))
+    figure = history_figure(epochs, CurveStyle(smoothing=0.6))
     measured = [epoch.val_loss for epoch in epochs]
 
     faint = next(t for t in figure.data if t.opacity == FAINT and t.line.dash == "solid")
@@ -87,11 +87,11 @@ def test_a_long_history_is_smoothed_before_it_is_thinned() -> None:
     epochs = history(700, 300)
     last = smoothed([epoch.val_loss for epoch in epochs], 0.9)[-1]
 
-    assert curves(history_figure(epochs, Look(smoothing=0.9)), "y")["validation"].y[-1] == pytest.approx(last)
+    assert curves(history_figure(epochs, CurveStyle(smoothing=0.9)), "y")["validation"].y[-1] == pytest.approx(last)
 
 
 def test_only_the_loss_has_a_log_axis_and_its_zoom_is_not_carried_over() -> None:
-    linear, log = (list(history_figure(history(3, 2), Look(log_loss=on)).select_yaxes()) for on in (False, True))
+    linear, log = (list(history_figure(history(3, 2), CurveStyle(log_loss=on)).select_yaxes()) for on in (False, True))
 
     assert [axis.type for axis in log] == ["log", None, None, None]
     assert linear[0].type == "linear"

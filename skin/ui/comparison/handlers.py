@@ -1,0 +1,194 @@
+"""Handlers of the Comparison tab: two runs or more on the same test images."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from skin.data.splits import key_of_test
+from skin.errors import UserError
+from skin.plots import comparison as plots
+from skin.run import Run
+from skin.ui.comparison import sections
+from skin.ui.comparison.compared_runs import PART, ComparableRuns, ComparedRuns, LoadedReports
+from skin.ui.comparison.export import DOWNLOADS
+from skin.ui.components.gallery import load_gallery
+from skin.ui.components.loaded_report import LoadedReport, ReportKey, reported_runs
+from skin.ui.components.notices import status_line
+from skin.ui.components.open_datasets import OpenDatasets
+from skin.ui.components.tables import folded, picture_list, rows_table
+from skin.workspace import Workspace
+
+N_PICTURES = 24
+NOTHING_YET = "No run has a report yet: train both models on the Training tab (the demo takes a few minutes)."
+GONE = "It was renamed or deleted, or has no report yet."
+NOT_ENOUGH = "Choose at least two runs; the first is what the others are compared with."
+
+
+def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str) -> list[Any]:
+    """The runs to choose from, the keys of those that are compared, a notice, and the content.
+
+    Where nothing is chosen, it is the run that was opened elsewhere, else the newest that has one on the same images.
+    What cannot be compared with the first of the chosen ones is marked, and left out with the reason.
+    """
+    runs = reported_runs(workspace)
+    names = list(dict.fromkeys(chosen)) or (_pair(runs, opened_run) if opened_run else _first_pair(runs))
+    comparable = ComparableRuns.of(runs[name] for name in dict.fromkeys([*names, *runs]) if name in runs)
+    obstacles = {**{name: GONE for name in names if name not in runs}, **comparable.obstacles}
+    keys = tuple(ReportKey.of_run(workspace, name, PART) for name in names if name in comparable.names)
+    enough = len(keys) > 1
+    notice = "" if enough else status_line(NOT_ENOUGH if runs else NOTHING_YET)
+    notice += _left_out(names, obstacles)
+    return [
+        _dropdown(runs, names, obstacles),
+        keys if enough else None,
+        gr.HTML(notice, visible=bool(notice)),
+        gr.Column(visible=enough),
+    ]
+
+
+def _left_out(names: Sequence[str], obstacles: Mapping[str, str]) -> str:
+    """Why runs cannot be compared: those that were chosen in a sentence each, the others folded away."""
+    chosen = "".join(status_line(f"{name} is left out. {obstacles[name]}") for name in names if name in obstacles)
+    others = [(name, reason) for name, reason in obstacles.items() if name not in names]
+    if not others:
+        return chosen
+    table = rows_table(["Run", "Why not"], others)
+    count = f"{len(others):,} more run{'s' * (len(others) > 1)}"
+    return f"{chosen}<details><summary>{count} cannot be compared with these: which, and why</summary>{table}</details>"
+
+
+def show_opened_run(workspace: Workspace, opened_run: str) -> Any:
+    """The run that another tab opened, beside one that was trained on the same images."""
+    runs = reported_runs(workspace)
+    return _dropdown(runs, _pair(runs, opened_run)) if opened_run else gr.skip()
+
+
+def _dropdown(runs: Iterable[str], chosen: Sequence[str], obstacles: Collection[str] = ()) -> gr.Dropdown:
+    names = dict.fromkeys([*runs, *chosen])
+    choices = [(f"{name} (cannot be compared)" if name in obstacles else name, name) for name in names]
+    return gr.Dropdown(choices, value=list(chosen), multiselect=True)
+
+
+def _pair(runs: Mapping[str, Run], name: str) -> list[str]:
+    """The newest other run with the same data set, split and seed, if there is one, as the baseline of this run."""
+    if name not in runs:
+        return [name]
+    images = _images(runs[name])
+    others = (other for other, run in runs.items() if other != name and images and _images(run) == images)
+    fitting = next((other for other in others if not ComparableRuns.of([runs[other], runs[name]]).obstacles), None)
+    return [fitting, name] if fitting else [name]
+
+
+def _first_pair(runs: Mapping[str, Run]) -> list[str]:
+    """The newest two of the same images; an image-only model is the baseline of what the patient's data add to it."""
+    pairs = (_pair(runs, name) for name in runs)
+    pair = next((pair for pair in pairs if len(pair) == 2), None)
+    return sorted(pair, key=lambda name: runs[name].config.model) if pair else list(runs)[:1]
+
+
+def _images(run: Run) -> tuple[str | int, ...] | None:
+    """What decides which images a run is tested on; None for a damaged run."""
+    try:
+        return key_of_test(run.config)
+    except UserError:
+        return None
+
+
+def show_verdict(compared_runs: ComparedRuns) -> list[Any]:
+    """What is said of each run beside the baseline; the differences drawn, as a table, and on each diagnosis."""
+    verdict = f"<h2>Verdict</h2>{sections.verdict(compared_runs.comparisons)}"
+    different = compared_runs.different
+    if not different:
+        return [verdict, gr.Plot(visible=False), "", ""]
+    figure = plots.difference_intervals({comparison.b: comparison.difference for comparison in different})
+    classes = "".join(map(sections.class_difference_table, different))
+    return [
+        verdict,
+        gr.Plot(figure, visible=True),
+        sections.difference_table(compared_runs.loaded_reports, different),
+        f"<h2>Differences on each diagnosis</h2>{classes}",
+    ]
+
+
+def show_settings(compared_runs: ComparedRuns) -> str:
+    """The settings in which the runs differ, and no others."""
+    return f"<h2>Settings</h2>{sections.settings_table(compared_runs.configs)}"
+
+
+def show_classes(compared_runs: ComparedRuns) -> list[Any]:
+    """F1 of each diagnosis, the confusion matrices, and the histories; below each figure its table."""
+    return [
+        plots.class_f1_by_run(compared_runs.reports),
+        folded("F1 of each diagnosis as a table", sections.f1_table(compared_runs.loaded_reports)),
+        f"<h2>Who is taken for whom</h2>{sections.matrices(compared_runs.loaded_reports)}",
+        plots.histories(compared_runs.histories),
+        folded("What each training reached, as a table", sections.history_table(compared_runs.histories)),
+    ]
+
+
+def make_file(kind: str, compared_runs: ComparedRuns) -> str:
+    """Path of a file to download, for a row of DOWNLOADS."""
+    suffix, write = DOWNLOADS[kind]
+    return save_bytes_to_cache(write(compared_runs).encode(), f"comparison.{suffix}", get_upload_folder())
+
+
+def disagreement_choices(compared_runs: ComparedRuns) -> Any:
+    """Whose lonely successes can be looked at."""
+    names = list(compared_runs.loaded_reports)
+    return gr.Radio([(f"only {name} is right", name) for name in names], value=names[-1])
+
+
+def show_disagreements(open_datasets: OpenDatasets, compared_runs: ComparedRuns, name: str) -> tuple[str, Any]:
+    """The images that this run alone gets right, the surest first: a heading, and a gallery or a list."""
+    loaded_reports = compared_runs.loaded_reports
+    if name not in loaded_reports:
+        return "", gr.Gallery(visible=False)
+    ids = only_right(loaded_reports, name)
+    captions = _captions(loaded_reports, ids[:N_PICTURES])
+    shown = f", the {N_PICTURES} surest" if len(ids) > N_PICTURES else ""
+    sentence = (
+        f"{len(ids):,} image{'s' * (len(ids) != 1)}{shown}: the truth, then what {', '.join(loaded_reports)} say."
+    )
+    heading = f"<p>{escape(sentence)}</p>"
+    try:
+        return heading, gr.Gallery(load_gallery(captions, loaded_reports[name], open_datasets), visible=bool(captions))
+    except UserError as error:
+        return f"{heading}{status_line(str(error))}{picture_list(captions)}", gr.Gallery(visible=False)
+
+
+def only_right(loaded_reports: LoadedReports, name: str) -> list[str]:
+    """Ids of the images that all the runs judge and this one alone gets right, the surest first."""
+    judged = set.intersection(*(set(loaded.predictions.image_ids) for loaded in loaded_reports.values()))
+    others = set[str]().union(*(_right(loaded) for run, loaded in loaded_reports.items() if run != name))
+    predictions = loaded_reports[name].predictions
+    surest_first = np.argsort(-predictions.probabilities.max(axis=1), kind="stable")
+    wanted = (judged & _right(loaded_reports[name])) - others
+    return [predictions.image_ids[row] for row in surest_first if predictions.image_ids[row] in wanted]
+
+
+def _right(loaded: LoadedReport) -> set[str]:
+    predictions = loaded.predictions
+    return {predictions.image_ids[row] for row in np.flatnonzero(predictions.predicted == predictions.truth)}
+
+
+def _captions(loaded_reports: LoadedReports, ids: Sequence[str]) -> dict[str, str]:
+    """For each image the truth, and what each run says with which confidence."""
+    rows = [{image_id: row for row, image_id in enumerate(s.predictions.image_ids)} for s in loaded_reports.values()]
+    captions = {}
+    for image_id in ids:
+        said = [_said(s, row[image_id]) for s, row in zip(loaded_reports.values(), rows, strict=True)]
+        first = next(iter(loaded_reports.values()))
+        captions[image_id] = (
+            f"{first.predictions.task.codes[first.predictions.truth[rows[0][image_id]]]}: {' | '.join(said)}"
+        )
+    return captions
+
+
+def _said(loaded: LoadedReport, row: int) -> str:
+    predictions = loaded.predictions
+    return f"{predictions.task.codes[predictions.predicted[row]]} {predictions.probabilities[row].max():.0%}"

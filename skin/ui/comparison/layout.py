@@ -1,0 +1,77 @@
+"""The Comparison tab: its components, and what wires them to the handlers."""
+
+from functools import lru_cache, partial
+
+import gradio as gr
+
+from skin.plots import comparison as plots
+from skin.ui.comparison.compared_runs import load_compared_runs
+from skin.ui.comparison.export import DOWNLOADS
+from skin.ui.comparison.handlers import (
+    NOT_ENOUGH,
+    choose_runs,
+    disagreement_choices,
+    make_file,
+    show_classes,
+    show_disagreements,
+    show_opened_run,
+    show_settings,
+    show_verdict,
+)
+from skin.ui.components import downloads
+from skin.ui.components.context import AppContext, current_tab
+from skin.ui.components.events import PRIVATE_EVENT, with_gradio_errors
+from skin.ui.components.gallery import GALLERY
+from skin.ui.components.keyed_state import KeyedState
+from skin.ui.components.notices import status_line
+from skin.ui.components.open_datasets import OpenDatasets
+
+MAX_RUNS = len(plots.RUN_STYLES)
+
+
+def build(context: AppContext) -> None:
+    """Lay out and wire the tab."""
+    workspace = context.workspace
+    runs = gr.Dropdown([], value=[], multiselect=True, max_choices=MAX_RUNS, label="Runs", info=NOT_ENOUGH)
+    notice = gr.HTML(status_line(NOT_ENOUGH), elem_classes="report")
+    state = KeyedState(gr.State(None), lru_cache(maxsize=4)(partial(load_compared_runs, workspace)))
+    with gr.Column(visible=False) as content:
+        _build_verdict(state)
+        state.on_change(show_settings, [gr.HTML(elem_classes="report")])
+        _build_classes(state)
+        _build_disagreements(state, context.open_datasets)
+    choosing = {
+        "fn": with_gradio_errors(partial(choose_runs, workspace)),
+        "inputs": [runs, context.opened_run],
+        "outputs": [runs, state.key, notice, content],
+        **PRIVATE_EVENT,
+    }
+    gr.on([current_tab(context).select, runs.input], **choosing)
+    context.opened_run.change(partial(show_opened_run, workspace), context.opened_run, runs, **PRIVATE_EVENT).then(
+        **choosing
+    )
+
+
+def _build_verdict(state: KeyedState) -> None:
+    verdict = gr.HTML(elem_classes="report", elem_id="verdict-of-comparison")
+    downloads.download_buttons(state, DOWNLOADS, make_file, "comparison")
+    figure = gr.Plot(label="Differences with their intervals", show_label=False)
+    table, classes = gr.HTML(elem_classes="report"), gr.HTML(elem_classes="report")
+    state.on_change(show_verdict, [verdict, figure, table, classes])
+
+
+def _build_classes(state: KeyedState) -> None:
+    scores = gr.Plot(label="F1 of each diagnosis by run", show_label=False)
+    scores_table, matrices = gr.HTML(elem_classes="report"), gr.HTML(elem_classes="report")
+    histories = gr.Plot(label="Validation loss and accuracy by epoch and run", show_label=False)
+    histories_table = gr.HTML(elem_classes="report")
+    state.on_change(show_classes, [scores, scores_table, matrices, histories, histories_table])
+
+
+def _build_disagreements(state: KeyedState, open_datasets: OpenDatasets) -> None:
+    gr.Markdown("## Where they disagree")
+    whose = gr.Radio([], label="Test images where")
+    heading = gr.HTML(elem_classes="report")
+    gallery = gr.Gallery(**GALLERY)
+    state.on_change(disagreement_choices, [whose])
+    state.on_change(partial(show_disagreements, open_datasets), [heading, gallery], [whose], whose.change)

@@ -1,0 +1,101 @@
+"""A report to download: its files, and the figures and sentences that the page shows, too."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from skin.evaluation import prediction_table
+from skin.evaluation.report import Report
+from skin.plots import report as plots
+from skin.plots.training import history_figure
+from skin.run import Epoch, best_epoch
+from skin.ui.components.confusion_matrix import confusion_table
+from skin.ui.components.document import document
+from skin.ui.components.loaded_report import LoadedReport
+from skin.ui.components.tables import picture_list
+from skin.ui.performance.sections import class_table, group_tables, headline_tiles, origin_table, settings_table
+
+N_MISTAKES = 12
+"""Mistakes that are shown, the most confident first."""
+
+STAGES = {1: "Stage 1, the head on the frozen backbone", 2: "Stage 2, the whole network"}
+
+FIGURES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
+    "F1, precision and recall of each diagnosis": lambda loaded: plots.class_scores(loaded.report),
+    "Number of images of each diagnosis, shaded by F1": lambda loaded: plots.distribution_by_f1(loaded.report),
+}
+"""What is drawn of every report, and what it is called where it cannot be seen."""
+
+CURVES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
+    "ROC curves": lambda loaded: plots.roc_curves(loaded.predictions, loaded.report.operating_point),
+    "Precision-recall curves": lambda loaded: plots.precision_recall_curves(loaded.predictions),
+    "Calibration curve": lambda loaded: plots.calibration_curve(loaded.predictions),
+}
+"""What is drawn where there are probabilities, likewise."""
+
+
+def stage_sentences(history: Sequence[Epoch]) -> str:
+    """What each stage reached on the validation part, and what stage 2 gained."""
+    bests = {stage: best_epoch([epoch for epoch in history if epoch.stage == stage]) for stage in STAGES}
+    words = [
+        f"{STAGES[stage]}: validation accuracy {best.val_accuracy:.1%}, balanced {best.val_balanced_accuracy:.1%}, "
+        f"loss {best.val_loss:.3f} at its best epoch ({best.epoch})."
+        for stage, best in bests.items()
+        if best
+    ]
+    first, second = bests[1], bests[2]
+    if first and second:
+        points = 100 * (second.val_accuracy - first.val_accuracy)
+        balanced = 100 * (second.val_balanced_accuracy - first.val_balanced_accuracy)
+        words.append(f"Stage 2 changed the accuracy by {points:+.1f} points, the balanced accuracy by {balanced:+.1f}.")
+    return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in words) + "</ul>"
+
+
+def _as_html(loaded: LoadedReport) -> str:
+    """The whole report as a page that needs no network."""
+    report = loaded.report
+    mistakes = loaded.captions(loaded.mistakes()[:N_MISTAKES])
+    sections = {
+        "Headline figures": headline_tiles(report, loaded.origin.gap(report)),
+        "Where these figures come from": origin_table(loaded.origin.facts(report)),
+        "Confusion matrix": _matrices(report),
+        "Each diagnosis": class_table(report),
+        "Most confident mistakes": picture_list(mistakes),
+    }
+    if report.subgroups:
+        sections["Groups of images"] = group_tables(report, loaded.origin.group_gap(report))
+    figures = [figure(loaded) for figure in FIGURES.values()]
+    if not loaded.predictions.are_labels:
+        figures += [figure(loaded) for figure in CURVES.values()]
+    if loaded.history:
+        sections["Training"] = stage_sentences(loaded.history)
+        figures.append(history_figure(loaded.history))
+    if settings := settings_table(loaded.origin.settings):
+        sections["Settings of the run"] = settings
+    return document(loaded.title, sections, figures)
+
+
+def _matrices(report: Report) -> str:
+    """The confusion matrix in images, and in shares of the row."""
+    images = confusion_table(report, caption="Images. Rows: the true diagnosis. Columns: the most probable one.")
+    shares = confusion_table(report, shares=True, caption="The same in % of the images of the true diagnosis.")
+    return f'<div class="matrices">{images}{shares}</div>'
+
+
+def _as_json(loaded: LoadedReport) -> str:
+    return json.dumps(loaded.origin.to_dict(loaded.report), indent=1, allow_nan=False)
+
+
+def _as_csv(loaded: LoadedReport) -> str:
+    origin = loaded.origin
+    return prediction_table.to_csv(loaded.predictions, origin.settings | origin.facts(loaded.report))
+
+
+DOWNLOADS: Mapping[str, tuple[str, Callable[[LoadedReport], str]]] = {
+    "Report (HTML)": ("html", _as_html),
+    "Report (JSON)": ("json", _as_json),
+    "Predictions (CSV)": ("csv", _as_csv),
+}
+"""What can be downloaded: its file suffix, and how it is made."""
