@@ -42,7 +42,7 @@ def to_csv(predictions: Predictions, facts: Mapping[str, object] | None = None) 
     table.insert(3, "predicted", [codes[k] for k in predictions.predicted])
     for name, value in (facts or {}).items():
         known = "" if value is None else value
-        table[name] = str(known) if isinstance(known, float) else known  # as text, a learning rate keeps its digits
+        table[name] = known if isinstance(known, int) else str(known)  # as text, a learning rate keeps its digits
     return write_table(table, float_format="%.6f")
 
 
