@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_network
+from filelock import FileLock
 from ham import CODES
 from hypothesis import HealthCheck, settings
 from small import SMALL, SmallDisk
@@ -37,25 +39,50 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture(scope="session")
 def shared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace whose drawn data set and trained run the whole session shares; tests only read it."""
+    """A workspace whose drawn data set and trained run the tests of one process share; they only read these."""
     return Workspace(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
-def demo(shared_workspace: Workspace) -> Dataset:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Workspace], object]], Workspace]:
+    """Makes what takes long in a workspace that all processes of the session share, by the first that asks."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    workspace = Workspace(shared / "made-once")
+
+    def make(name: str, function: Callable[[Workspace], object]) -> Workspace:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.done").exists():
+                function(workspace)
+                (shared / f"{name}.done").touch()
+        return workspace
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def demo(shared_workspace: Workspace, made_once: Callable[..., Workspace]) -> Dataset:
     """The drawn data set."""
+    drawn = made_once("demo", lambda workspace: datasets.load("demo", workspace))
+    shutil.copytree(drawn.datasets, shared_workspace.datasets)
     return datasets.load("demo", shared_workspace)
 
 
 @pytest.fixture(scope="session")
-def trained_run(shared_workspace: Workspace, demo: Dataset) -> Run:
+def trained_run(shared_workspace: Workspace, demo: Dataset, made_once: Callable[..., Workspace]) -> Run:
     """A multimodal run, trained on the drawn data set by the real trainer."""
-    from skin.training.loop import train  # Keras takes seconds to load
 
-    config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **SMALL)
-    run = Run.create(shared_workspace, "trained", config)
-    train(run, shared_workspace)
-    return run
+    def train_it(workspace: Workspace) -> None:
+        from skin.training.loop import train  # Keras takes seconds to load
+
+        config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **SMALL)
+        train(Run.create(workspace, "trained", config), workspace)
+
+    made = made_once("trained", train_it)
+    for folder in ("pixels", "features", "runs"):
+        shutil.copytree(getattr(made, folder), getattr(shared_workspace, folder), dirs_exist_ok=True)
+    return Run(shared_workspace.runs / "trained")
 
 
 class Bare(Workspace):

@@ -18,7 +18,8 @@ from skin.run import Run
 from skin.task import ISIC2019, Task
 from skin.workspace import Workspace
 
-SETTINGS = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+ONLY_THE_HEAD = [word for name, value in {**SMALL, "stage2_epochs": 0}.items() for word in ("--set", f"{name}={value}")]
+"""Stage 2 hears of classes and fields through the same head, and takes the most time."""
 OWN = Task.parse_json(drawn.OWN_TASK)
 
 
@@ -27,8 +28,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A home in which both models were trained on each data set, by the command."""
     home = tmp_path_factory.mktemp("other-tasks")
     for name, draw in DRAWN.items():
-        folder = draw(home / "data" / name)
-        said = command(home, "train", "--dataset", str(folder), "--preset", "demo", "--name", name, *SETTINGS)
+        words = ["--dataset", str(draw(home / "data" / name)), "--preset", "demo", "--name", name, *ONLY_THE_HEAD]
+        said = command(home, "train", *words)
         assert f"{name}-multimodal minus {name}-image" in said  # two models are compared when both are trained
     return Workspace(home)
 
@@ -144,7 +145,7 @@ def test_a_table_of_patients_and_of_answers_has_the_runs_columns(home: Workspace
 def test_a_task_that_does_not_tell_what_is_malignant_gets_no_risk(home: Workspace, tmp_path: Path) -> None:
     diagnoses = [{"code": row["code"]} for row in drawn.OWN_TASK["diagnoses"]]
     folder = drawn.own(tmp_path / "plain", lesions=4, task={"name": "plain", "diagnoses": diagnoses})
-    words = ["--dataset", str(folder), "--preset", "demo", "--model", "image", "--name", "plain", *SETTINGS]
+    words = ["--dataset", str(folder), "--preset", "demo", "--model", "image", "--name", "plain", *ONLY_THE_HEAD]
     command(home.home, "train", *words)
 
     report = load_report(home.runs / "plain" / "report.json")["test"]
