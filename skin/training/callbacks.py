@@ -64,7 +64,7 @@ class Monitor(keras.callbacks.Callback):
         """Report the step, the speed and the time left, in this stage and in the whole run."""
         if self._stage is None or not self._is_due():
             return
-        step = batch + 1
+        step = min(batch + 1, self._steps)  # Keras counts whole executions of several steps, past the last one, too
         seconds_a_step = (time.monotonic() - self._epoch_started) / step
         left = (self._steps - step + self._steps * (self._stage.epochs - self._epoch)) * seconds_a_step
         self._tell(

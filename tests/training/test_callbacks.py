@@ -80,3 +80,16 @@ def test_the_shares_of_the_phases_follow_each_other() -> None:
         assert share_done(CONFIG, phase, 1) == pytest.approx(share_done(CONFIG, phase + 1, 0))
     assert share_done(CONFIG, PREPARING, 0) == 0
     assert share_done(CONFIG, EVALUATING, 1) == pytest.approx(1)
+
+
+def test_an_execution_of_more_steps_than_the_epoch_has_keeps_the_status_readable(run: Run) -> None:
+    """Of small data sets an epoch is shorter than what Keras executes at once, and counts."""
+    told = Monitor(run)
+    told.enter(State.TRAINING)
+    told.begin_epoch(CONFIG.stages[0], 1, STEPS)
+    told.on_train_batch_end(15)
+
+    status = run.status()
+    assert (status.state, status.step) == (State.TRAINING, STEPS)
+    assert status.eta_seconds is not None
+    assert status.eta_seconds >= 0
