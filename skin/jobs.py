@@ -15,6 +15,7 @@ import numpy as np
 from skin.config import TrainConfig
 from skin.engines.engine import LOCAL, Job
 from skin.engines.heartbeat import beating
+from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
@@ -24,15 +25,16 @@ from skin.workspace import Workspace
 POLL_SECONDS = 1.0
 
 
-def start(workspace: Workspace, experiment: Experiment, engine: str = LOCAL) -> list[Run]:
-    """Make the experiment's runs and hand them to the engine, in their order.
+def start(
+    workspace: Workspace, experiment: Experiment, engine: str = LOCAL, resources: Resources = Resources()
+) -> list[Run]:
+    """Make the experiment's runs and hand them to the engine, in their order; each gets these resources.
 
     Raises UsageError, and starts none, when a name is no folder name or is taken.
     """
     runs = create(workspace, experiment)
     for run in runs:
-        with run.locked():
-            _submit(workspace, run, engine)
+        submit(workspace, run, engine, resources)
     return runs
 
 
@@ -52,8 +54,14 @@ def create(workspace: Workspace, experiment: Experiment) -> list[Run]:
     return runs
 
 
+def submit(workspace: Workspace, run: Run, engine: str = LOCAL, resources: Resources = Resources()) -> None:
+    """Hand a run that does not train to the engine, to be trained to its end. Raises UserError."""
+    with run.locked():
+        _submit(workspace, run, engine, resources)
+
+
 def resume(workspace: Workspace, run: Run) -> None:
-    """Hand an interrupted, stopped or failed run to the engine that it had, to be trained to its end.
+    """Hand an interrupted, stopped or failed run to the engine that it had, on what it had, to be trained to its end.
 
     Raises UserError when there is nothing to resume.
     """
@@ -63,13 +71,13 @@ def resume(workspace: Workspace, run: Run) -> None:
             raise UserError(f"{run.name} is finished: start a new run to train longer.")
         if status.is_running:
             raise UserError(f"{run.name} is {status.state} already.")
-        _submit(workspace, run, status.engine)
+        _submit(workspace, run, status.engine, status.job.resources if status.job else Resources())
 
 
-def _submit(workspace: Workspace, run: Run, engine: str) -> None:
+def _submit(workspace: Workspace, run: Run, engine: str, resources: Resources) -> None:
     """Hand a run that is locked to the engine."""
     command = [sys.executable, "-m", "skin", "resume", run.name, "--home", str(workspace.home)]
-    _record(run, Job.submit(engine, command, run.log_path))
+    _record(run, Job.submit(engine, command, run.log_path, resources))
 
 
 @contextmanager
@@ -117,14 +125,21 @@ def stop(run: Run) -> None:
 def wait_for_turn(run: Run, workspace: Workspace) -> None:
     """Return when no run of this queue trains and none that is still alive was queued before this one.
 
-    The run is then preparing, so that whoever is queued later waits for it.
+    Or, where this one and all of those agree to train in parallel, when they leave a place. The run is then preparing, so
+    that whoever is queued later waits for it.
     """
     message = ""
-    while ahead := runs_ahead(run, workspace):
+    while len(ahead := runs_ahead(run, workspace)) >= _places([run, *ahead]):
         if message != (message := f"Waiting for {', '.join(other.name for other in ahead)}."):
             run.update_status(message=message)
         time.sleep(POLL_SECONDS)
     run.update_status(state=State.PREPARING, message="Loading the training libraries.")
+
+
+def _places(waiting: Sequence[Run]) -> int:
+    """How many of these runs may train at once: as many as each of them agreed to."""
+    jobs = [run.status().job for run in waiting]
+    return min(job.resources.parallel if job else 1 for job in jobs)
 
 
 def runs_ahead(run: Run, workspace: Workspace) -> list[Run]:

@@ -40,7 +40,7 @@ from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
 from skin.files import leftovers, partial_path, read_json, unwritten, write_atomically
-from skin.records import LARGEST, checked
+from skin.records import LARGEST, checked, from_plain
 from skin.task import HAM10000, Task
 from skin.workspace import Workspace
 
@@ -359,7 +359,7 @@ def _of_today(values: dict[str, Any]) -> dict[str, Any]:
     fields = {**values}
     pid, started, job = (fields.pop(name, None) for name in ("pid", "pid_started", "job"))
     if job is not None:
-        return {**fields, "job": Job(**job)}
+        return {**fields, "job": from_plain(Job, job)}
     return fields if pid is None else {**fields, "job": Job(LOCAL, local.handle_of(pid, started or 0.0))}
 
 

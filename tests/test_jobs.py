@@ -1,6 +1,8 @@
+import dataclasses
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -11,6 +13,7 @@ from skin import jobs
 from skin.config import MODELS, TrainConfig
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
+from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
 from skin.run import Epoch, Run, State
@@ -65,6 +68,37 @@ def test_a_resumed_run_queues_behind_those_that_wait_already(workspace: Workspac
     finally:
         jobs.stop(second)
         jobs.stop(third)
+
+
+def test_runs_that_agree_on_it_train_at_once_and_one_alone_waits_for_all(workspace: Workspace) -> None:
+    def queued(name: str, parallel: int) -> Run:
+        run = Run.create(workspace, name, CONFIG)
+        jobs.claim(run, dataclasses.replace(Job.here(), resources=Resources(parallel=parallel)))
+        return run
+
+    first, second, third = (queued(name, 2) for name in ("first", "second", "third"))
+    alone, last = queued("alone", 1), queued("last", 2)
+
+    jobs.wait_for_turn(first, workspace)
+    jobs.wait_for_turn(second, workspace)
+    assert first.status().state is second.status().state is State.PREPARING
+
+    waiting = ThreadPoolExecutor(1).submit(jobs.wait_for_turn, third, workspace)
+    wait_until(lambda: third.status().message == "Waiting for first, second.")
+    first.update_status(state=State.FINISHED)
+    waiting.result(30)
+
+    waiting = ThreadPoolExecutor(1).submit(jobs.wait_for_turn, alone, workspace)
+    wait_until(lambda: alone.status().message == "Waiting for second, third.")
+    second.update_status(state=State.FINISHED)
+    wait_until(lambda: alone.status().message == "Waiting for third.")
+    third.update_status(state=State.FINISHED)
+    waiting.result(30)
+
+    waiting = ThreadPoolExecutor(1).submit(jobs.wait_for_turn, last, workspace)
+    wait_until(lambda: last.status().message == "Waiting for alone.")
+    alone.update_status(state=State.FINISHED)
+    waiting.result(30)
 
 
 def test_a_turn_does_not_depend_on_the_start_times_of_processes(workspace: Workspace) -> None:
@@ -131,6 +165,7 @@ CLAIMANT = """
 import sys
 from pathlib import Path
 from skin import jobs
+from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.run import Run
 

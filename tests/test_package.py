@@ -132,7 +132,7 @@ def test_a_wheel_without_its_assets_says_so_and_still_lists_runs(
     ("name", "extras", "left_out"),
     [
         ("requirements.txt", [], set()),
-        ("requirements-dev.txt", ["dev", "jax"], set()),
+        ("requirements-dev.txt", ["dev", "jax", "ray", "slurm"], set()),
         ("requirements-gpu.txt", ["gpu"], {"tensorflow-cpu"}),
     ],
 )

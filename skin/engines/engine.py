@@ -7,12 +7,15 @@ Executor and Job.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
 from skin.engines import local
 from skin.engines.heartbeat import is_recent
+from skin.engines.ray import Ray
+from skin.engines.resources import Resources
+from skin.engines.slurm import Slurm
 from skin.errors import UserError
 
 LOCAL = "local"
@@ -25,8 +28,11 @@ class Engine(Protocol):
     that is shown, so an engine that has to ask a scheduler remembers the answer for a while.
     """
 
-    def submit(self, command: Sequence[str], log: Path) -> str:
-        """Have the command run, its output appended to `log`, and return the handle. Raises UserError."""
+    def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
+        """Have the command run on these resources, its output appended to `log`, and return the handle.
+
+        Raises UserError.
+        """
 
     def stop(self, handle: str) -> None:
         """Send the job SIGTERM, on which a training saves its state, and give it a few seconds to end.
@@ -51,7 +57,7 @@ class Engine(Protocol):
         """Where the job runs, as it is said after "in"."""
 
 
-ENGINES: dict[str, Engine] = {LOCAL: local.Local()}
+ENGINES: dict[str, Engine] = {LOCAL: local.Local(), "ray": Ray(), "slurm": Slurm()}
 """The engines by name."""
 
 
@@ -61,7 +67,7 @@ class Unknown:
 
     name: str
 
-    def submit(self, command: Sequence[str], log: Path) -> str:  # noqa: ARG002 (an Engine's signature)
+    def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:  # noqa: ARG002 (an Engine's signature)
         raise UserError(f"There is no engine {self.name!r}: use one of {', '.join(ENGINES)}.")
 
     def stop(self, handle: str) -> None:  # noqa: ARG002
@@ -86,11 +92,12 @@ class Job:
 
     engine: str
     handle: str
+    resources: Resources = field(default_factory=Resources)
 
     @classmethod
-    def submit(cls, engine: str, command: Sequence[str], log: Path) -> Self:
+    def submit(cls, engine: str, command: Sequence[str], log: Path, resources: Resources = Resources()) -> Self:
         """Have the engine of this name run the command, its output appended to `log`. Raises UserError."""
-        return cls(engine, _engine(engine).submit(command, log))
+        return cls(engine, _engine(engine).submit(command, log, resources), resources)
 
     @classmethod
     def here(cls, known: Self | None = None) -> Self:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from joblib import cpu_count
 
 from skin.engines.heartbeat import is_recent
+from skin.engines.resources import Resources, thread_variables
 from skin.errors import UserError
 from skin.files import unwritten
 from skin.workspace import PROJECT
@@ -29,14 +31,22 @@ _CLOCK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Local:
-    """The engine of this machine: it trains one run after the other."""
+    """The engine of this machine: it trains one run after the other, or a few at once that share the cores."""
 
-    def submit(self, command: Sequence[str], log: Path) -> str:
+    def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
         """Start the command. Raises UserError when the log cannot be written."""
+        environment = os.environ | thread_variables(_threads(resources))
+        quiet = subprocess.DEVNULL
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(
-                    command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                    command,
+                    cwd=PROJECT,
+                    env=environment,
+                    stdin=quiet,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
                 )
         except OSError as error:
             raise unwritten(log, error) from error
@@ -70,6 +80,13 @@ class Local:
     def where(self, handle: str) -> str:
         """The pid, and the machine where it is another one."""
         return f"process {handle.partition(' ')[0]}" + (f" of {_machine(handle)}" if _is_elsewhere(handle) else "")
+
+
+def _threads(resources: Resources) -> int:
+    """How many threads a job may compute with: as many as it likes where it has the machine for itself."""
+    if resources.cpus or resources.parallel == 1:
+        return resources.cpus
+    return max(1, cpu_count() // resources.parallel)
 
 
 def handle_of(pid: int, started: float | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skin.engines.resources import allowed_threads
 from skin.errors import UserError
 from skin.models.network import Features
 from skin.task import Task
@@ -149,7 +150,7 @@ def load_model(path: Path) -> onnx.ModelProto:
 
 
 def open_session(path: Path, content: bytes | None = None, threads: int = 0) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU, of a model file or a part of it; 0 threads are one for each core.
+    """An ONNX Runtime session on the CPU, of a model file or a part of it; 0 threads are as many as the process may have.
 
     Raises UserError when it is missing or damaged.
     """
@@ -157,7 +158,7 @@ def open_session(path: Path, content: bytes | None = None, threads: int = 0) -> 
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or allowed_threads()
     try:
         return onnxruntime.InferenceSession(content or path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class

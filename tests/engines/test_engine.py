@@ -1,5 +1,10 @@
 """What holds for every row of ENGINES, tried with a real training."""
 
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -10,10 +15,13 @@ from skin import jobs
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
 from skin.engines.engine import ENGINES, Job
+from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment
 from skin.run import Run, State
-from skin.workspace import Workspace
+from skin.workspace import PROJECT, Workspace
+
+For = Callable[[str], Resources]
 
 
 def processes_of(run: Run) -> list[psutil.Process]:
@@ -28,12 +36,13 @@ def processes_of(run: Run) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
-    workspace: Workspace, demo: Dataset, engine: str
+    workspace: Workspace, demo: Dataset, engine: str, resources_for: For
 ) -> None:
+    resources = resources_for(engine)
     endless = {"stage1_epochs": 1000, "stage1_patience": 0, "stage2_epochs": 0}
     config = TrainConfig.from_preset("demo", dataset=str(demo.images[0].path.parent.parent), image_size=32, **endless)
 
-    (run,) = jobs.start(workspace, Experiment("tried", config, ("image",)), engine)
+    (run,) = jobs.start(workspace, Experiment("tried", config, ("image",)), engine, resources)
     assert run.status().engine == engine
     assert run.status().is_running
     wait_until(lambda: len(run.history()) >= 3)
@@ -47,6 +56,7 @@ def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
     wait_until(lambda: len(run.history()) > done)
     assert run.status().engine == engine
     assert run.status().job != submitted
+    assert run.status().job.resources == resources
     assert run.status().is_running
     with pytest.raises(UserError, match=r"tried is \w+ already"):
         jobs.claim(run)
@@ -56,6 +66,58 @@ def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
     wait_until(lambda: not run.status().is_alive)
     assert [epoch.epoch for epoch in run.history()] == list(range(1, len(run.history()) + 1))
     assert "Stopped after epoch" in run.log_tail()[-1]
+
+
+ASK = """
+import sys, time
+from collections.abc import Callable
+from pathlib import Path
+from skin.engines.engine import Job
+
+job = Job(*sys.argv[1:])
+print(job.is_alive(0.0), job.where, sep="\\n")
+"""
+SLEEP = [sys.executable, "-c", "import time; print('asleep', flush=True); time.sleep(600)"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_job_is_found_by_its_handle_from_another_process_and_stopped_once(
+    engine: str, resources_for: For, tmp_path: Path
+) -> None:
+    log = tmp_path / "train.log"
+    job = Job.submit(engine, SLEEP, log, resources_for(engine))
+    wait_until(lambda: "asleep" in log.read_text())
+
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK, job.engine, job.handle], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert asked.stdout.splitlines() == ["True", job.where]
+    assert Job.here(job) != job
+
+    job.stop()
+    wait_until(lambda: not job.is_alive(time.time()))
+    job.stop()
+
+
+PRINT_THREADS = [
+    sys.executable,
+    "-c",
+    "from skin.engines.resources import allowed_threads; import os; print(allowed_threads(), os.getcwd())",
+]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_job_computes_with_as_many_threads_as_it_was_given_cpus(
+    engine: str, resources_for: For, tmp_path: Path
+) -> None:
+    log = tmp_path / "a folder" / "train.log"
+    log.parent.mkdir()
+
+    job = Job.submit(engine, PRINT_THREADS, log, dataclasses.replace(resources_for(engine), cpus=2))
+
+    wait_until(lambda: log.read_text().endswith("\n"))
+    assert log.read_text() == f"2 {PROJECT}\n"
+    wait_until(lambda: not job.is_alive(0.0))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -76,7 +138,7 @@ def test_a_damaged_handle_is_a_job_that_ended(engine: str, handle: str) -> None:
 
 
 def test_an_engine_that_is_not_known_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no engine 'of tomorrow': use one of local"):
+    with pytest.raises(UserError, match="no engine 'of tomorrow': use one of local, ray, slurm"):
         Job.submit("of tomorrow", ["true"], tmp_path / "train.log")
     with pytest.raises(UserError, match="no engine 'of tomorrow' here: stop the run where it was started"):
         Job("of tomorrow", "7").stop()

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from joblib import cpu_count
 from waiting import wait_until
 
 from skin.engines import local
 from skin.engines.heartbeat import SILENT_SECONDS
 from skin.engines.local import Local
+from skin.engines.resources import Resources
 from skin.errors import UserError
+from skin.models.onnx import open_session
+from skin.workspace import PROJECT
 
 SLEEP = [sys.executable, "-c", "print('asleep', flush=True); import time; time.sleep(600)"]
 ELSEWHERE = f"{os.getpid()} {psutil.Process().create_time()} another-machine"
@@ -22,7 +26,7 @@ def test_a_process_outlives_its_session_writes_its_log_and_leaves_no_zombie(tmp_
     engine, log = Local(), tmp_path / "train.log"
     log.write_text("before\n")
 
-    handle = engine.submit(SLEEP, log)
+    handle = engine.submit(SLEEP, log, Resources())
 
     process = local.process_of(handle)
     assert process is not None
@@ -62,3 +66,34 @@ def test_of_another_machine_the_heartbeat_tells_and_its_pid_is_not_taken_for_one
     assert engine.queue(ELSEWHERE) != engine.queue(local.this_process()) == socket.gethostname()
     with pytest.raises(UserError, match=f"runs in process {os.getpid()} of another-machine: stop it there"):
         engine.stop(ELSEWHERE)
+
+
+PRINT_THREADS = """
+import os
+from skin.engines.resources import allowed_threads
+print(allowed_threads(), os.environ.get("TF_NUM_INTRAOP_THREADS"))
+"""
+
+
+def test_processes_that_train_at_once_divide_the_threads_among_them_and_one_alone_has_all(tmp_path: Path) -> None:
+    cores = cpu_count()
+    said = {
+        Resources(): "0 None",
+        Resources(parallel=cores): "1 1",
+        Resources(parallel=10 * cores): "1 1",
+        Resources(cpus=3, parallel=2): "3 3",
+    }
+    for number, (resources, expected) in enumerate(said.items()):
+        log = tmp_path / f"{number}.log"
+        Local().submit([sys.executable, "-c", PRINT_THREADS], log, resources)
+        wait_until(lambda: log.read_text().endswith("\n"))  # noqa: B023
+        assert log.read_text() == f"{expected}\n"
+
+
+def test_a_session_of_onnx_runtime_has_the_threads_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    (path, *_) = (PROJECT / "checkpoints").rglob("model.onnx")
+    for threads in (1, 4):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        assert open_session(path).get_session_options().intra_op_num_threads == threads
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert open_session(path).get_session_options().intra_op_num_threads == 0

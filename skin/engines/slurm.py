@@ -1,0 +1,143 @@
+"""Trainings as jobs of Slurm, through submitit.
+
+A handle is the kind of executor, a ticket, and the job as that one knows it: by its number on Slurm or, where submitit's
+`local` executor stands in for Slurm, by the process that controls it.
+"""
+
+import os
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skin.engines import local
+from skin.engines.heartbeat import is_recent
+from skin.engines.resources import Resources
+from skin.engines.script import check_log, is_this_process, script_of
+from skin.errors import UserError
+
+if TYPE_CHECKING:
+    import submitit
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+INSTALL = "pip install 'submitit>=1.5,<2'"
+
+STAND_IN = "local"
+"""The address under which submitit starts processes of this machine as it would start jobs."""
+
+ASKED_SECONDS = 15
+"""Slurm's accounting is asked no more often, and of all jobs at once."""
+
+_NUMBER = re.compile(r"\d{1,18}")
+
+
+@dataclass
+class Slurm:
+    """The engine of a Slurm cluster, on a machine with its commands."""
+
+    _local: local.Local = field(default_factory=local.Local)
+
+    def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
+        """Queue the command as a job. Raises UserError when Slurm is not here or refuses it."""
+        check_log(log)
+        ticket = uuid.uuid4().hex
+        script = script_of(command, log, ticket, resources.cpus or 1)
+        kind = STAND_IN if resources.address == STAND_IN else "slurm"
+        executor = _executor(kind, log.parent / ".slurm", resources)
+        try:
+            job = executor.submit(os.execvp, "sh", ["sh", "-c", script])
+        except Exception as error:  # of submitit, which tells what sbatch said
+            raise UserError(f"Slurm refused the job: {str(error).strip().splitlines()[-1]}") from error
+        if kind != STAND_IN:
+            return f"{kind} {ticket} {job.job_id}"
+        threading.Thread(target=job.wait, daemon=True).start()  # or it would stay a zombie when it ends
+        return f"{kind} {ticket} {local.handle_of(int(job.job_id))}"
+
+    def stop(self, handle: str) -> None:
+        """Have Slurm send the job SIGTERM, and kill it when that does not help."""
+        kind, _, job = _parts(handle)
+        if kind == STAND_IN:
+            self._local.stop(job)
+        elif kind:
+            if shutil.which("scancel") is None:
+                raise UserError(
+                    f"The training runs in {self.where(handle)}: stop it on a machine with Slurm's commands."
+                )
+            import submitit
+
+            submitit.SlurmJob(Path(), job).cancel(check=False)
+
+    def is_alive(self, handle: str, heartbeat: float) -> bool:
+        """Whether Slurm has the job waiting or running; its heartbeat counts where Slurm does not say."""
+        kind, _, job = _parts(handle)
+        if kind == STAND_IN:
+            return self._local.is_alive(job, heartbeat)
+        if not kind:
+            return False
+        state = self._state(job)
+        return is_recent(heartbeat) if state == "UNKNOWN" else not self._watcher.is_done(job, "cache")
+
+    def is_here(self, handle: str) -> bool:
+        """Whether this process was started as the job."""
+        return is_this_process(_parts(handle)[1])
+
+    def queue(self, handle: str) -> str | None:  # noqa: ARG002 (an Engine's signature)
+        """None: Slurm sees to that."""
+        return None
+
+    def where(self, handle: str) -> str:
+        """The job's number and, once it runs, its node."""
+        kind, _, job = _parts(handle)
+        if kind == STAND_IN:
+            return self._local.where(job)
+        state = self._state(job) if kind else "UNKNOWN"
+        node = self._watcher.get_info(job, "cache").get("NodeList", "") if state == "RUNNING" else ""
+        return f"job {job} of Slurm{f' on {node}' if node else ''}"
+
+    def _state(self, job: str) -> str:
+        if find_spec("submitit") is None or shutil.which("sacct") is None:
+            return "UNKNOWN"
+        return self._watcher.get_state(job)
+
+    @cached_property
+    def _watcher(self) -> "SlurmInfoWatcher":
+        from submitit.slurm.slurm import SlurmInfoWatcher
+
+        return SlurmInfoWatcher(delay_s=ASKED_SECONDS)
+
+
+def _executor(kind: str, folder: Path, resources: Resources) -> "submitit.AutoExecutor":
+    """submitit's executor, told what the job needs. Raises UserError when submitit or Slurm is not here."""
+    if find_spec("submitit") is None:
+        raise UserError(f"The engine slurm needs submitit: run `{INSTALL}` on every machine.")
+    import submitit
+
+    try:
+        executor = submitit.AutoExecutor(folder, cluster=kind)
+    except RuntimeError as error:
+        raise UserError(
+            "Slurm's commands are not found here: run this on a machine from which jobs are sent."
+        ) from error
+    executor.update_parameters(
+        name="skin",
+        timeout_min=max(1, round(60 * resources.hours)),
+        cpus_per_task=resources.cpus or 1,
+        gpus_per_node=resources.gpus,
+    )
+    if resources.partition:
+        executor.update_parameters(slurm_partition=resources.partition)
+    return executor
+
+
+def _parts(handle: str) -> tuple[str, str, str]:
+    """The kind of executor, the ticket and the job; three times "" of a damaged handle."""
+    kind, ticket, job = [*handle.split(" ", 2), "", "", ""][:3]
+    if kind == STAND_IN or (kind == "slurm" and _NUMBER.fullmatch(job)):
+        return kind, ticket, job
+    return "", "", ""
