@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -16,8 +18,13 @@ from numpy.typing import NDArray
 
 from skin.errors import UserError
 
-_PARTIAL = re.compile(r"\.(\d+)\..+", re.DOTALL)
-"""Name of what a process is still writing: its pid, then the name that it gets in the end."""
+_PARTIAL = re.compile(r"\.(\d+)(?:@([\w-]+))?\..+", re.DOTALL)
+"""Name of what a process is still writing: its pid and machine, then the name that it gets in the end."""
+
+_MACHINE = re.sub(r"[^\w-]", "-", socket.gethostname()) or "-"
+
+_FORGOTTEN_SECONDS = 86_400.0
+"""After which nobody is taken to write what lies still in a folder that machines share."""
 
 _CLOCK_SECONDS = 2.0
 """By so much the start time of a process may lie behind the true one."""
@@ -79,7 +86,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def partial_path(path: Path) -> Path:
     """Beside `path`, what this process writes before it takes that name."""
-    return path.with_name(f".{os.getpid()}.{path.name}")
+    return path.with_name(f".{os.getpid()}@{_MACHINE}.{path.name}")
 
 
 @contextmanager
@@ -102,12 +109,17 @@ def unwritten(path: Path, error: OSError) -> UserError:
 def leftovers(folder: Path) -> list[Path]:
     """What processes that are dead now were writing in the folder."""
     found = ((entry, _PARTIAL.fullmatch(entry.name)) for entry in folder.glob(".*"))
-    return [entry for entry, name in found if name and not _may_be_written_by(int(name[1]), entry)]
+    return [entry for entry, name in found if name and not _may_be_written_by(int(name[1]), name[2] or _MACHINE, entry)]
 
 
-def _may_be_written_by(pid: int, entry: Path) -> bool:
-    """Whether this process lives and began before the entry was last written; a recycled pid did not."""
+def _may_be_written_by(pid: int, machine: str, entry: Path) -> bool:
+    """Whether this process lives and began before the entry was last written; a recycled pid did not.
+
+    Of another machine nobody here knows: what was written lately is then taken to be in work.
+    """
     try:
+        if machine != _MACHINE:
+            return abs(time.time() - entry.stat().st_mtime) < _FORGOTTEN_SECONDS
         return psutil.Process(pid).create_time() < entry.stat().st_mtime + _CLOCK_SECONDS
     except (psutil.NoSuchProcess, OverflowError, OSError):
         return False

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writ
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"
-        partial = run.folder / f".{process.pid}.{run.weights_path.name}"
+        (partial,) = run.folder.glob(f".{process.pid}@*.{run.weights_path.name}")
         runs.sweep(workspace)
         assert partial.stat().st_size == 1000
         process.send_signal(signal.SIGKILL)
@@ -79,6 +80,20 @@ def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writ
 
     assert {path.name for path in run.folder.iterdir()} == {"config.json", "status.json"}
     assert not unfinished.exists()
+
+
+def test_what_another_machine_writes_in_a_shared_folder_is_left_alone_for_a_day(workspace: Workspace) -> None:
+    run = Run.create(workspace, "first", TrainConfig())
+    partial = run.folder / ".99999999@another-machine.network.weights.h5"
+    partial.write_bytes(b"half")
+
+    runs.sweep(workspace)
+    assert partial.exists()
+
+    day_before_yesterday = time.time() - 2 * 86_400
+    os.utime(partial, (day_before_yesterday, day_before_yesterday))
+    runs.sweep(workspace)
+    assert not partial.exists()
 
 
 def test_a_run_that_a_full_disk_refuses_leaves_nothing_and_its_name_free(small_disk: SmallDisk) -> None:
