@@ -77,6 +77,10 @@ def test_a_wheel_holds_what_the_project_ships_and_no_run_of_anybody(installed: P
     assets = {path.name for path in (PROJECT / "assets").iterdir() if path.suffix in (".css", ".svg", ".h5")}
     assert {path.name for path in (shipped / "assets").iterdir()} == assets
     assert (installed / "skin" / "py.typed").is_file()
+    templates = PROJECT / "skin" / "ui" / "templates"
+    shipped_templates = installed / "skin" / "ui" / "templates"
+    for path in templates.rglob("*.*"):
+        assert (shipped_templates / path.relative_to(templates)).is_file()
 
 
 def test_an_installed_copy_predicts_with_the_shipped_runs(command: Command, tmp_path: Path) -> None:

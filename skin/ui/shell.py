@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from skin.run import list_runs
 from skin.ui import server
 from skin.ui.access import Access
 from skin.ui.comparison import layout as comparison_layout
 from skin.ui.components.context import AppContext
+from skin.ui.components.templates import render
 from skin.ui.dataset import layout as dataset_layout
 from skin.ui.performance import layout as performance_layout
 from skin.ui.predict import layout as predict_layout
@@ -95,12 +97,9 @@ def follow_link(workspace: Workspace, query: Mapping[str, str]) -> tuple[Any, An
     return gr.Tabs(selected=tab) if is_tab else gr.skip(), run if is_run else gr.skip()
 
 
-def _header(read_only: bool) -> str:
-    badge = '<span class="badge">read-only</span>' if read_only else ""
-    return (
-        f'<header class="masthead">{(assets() / LOGO).read_text()}<div><h1>{TITLE}{badge}</h1><p>{PURPOSE}</p></div>'
-        f'<p class="notice" role="note">{NOTICE}</p></header>'
-    )
+def _header(read_only: bool) -> Markup:
+    logo = Markup((assets() / LOGO).read_text())
+    return render("header.html", logo=logo, title=TITLE, purpose=PURPOSE, notice=NOTICE, read_only=read_only)
 
 
 def launch_settings(access: Access, uploads: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from markupsafe import escape
 from typer.testing import CliRunner
 
 from skin.cli.main import app
@@ -71,7 +72,7 @@ def test_starting_reaches_out_to_nobody(started: dict[str, Any]) -> None:
 def test_every_page_says_what_it_is_and_what_it_is_not_for(workspace: Workspace) -> None:
     layout = json.dumps(shell.build(workspace, read_only=True).get_config_file(), default=str)
 
-    assert shell.PURPOSE in layout
+    assert escape(shell.PURPOSE) in layout
     assert shell.NOTICE in layout
     assert "read-only" in layout
     for tab in shell.TABS:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
+from markupsafe import Markup
 
 from skin.evaluation.compare import Comparison
 from skin.evaluation.origin import FACTS
@@ -27,16 +28,16 @@ def title(compared_runs: ComparedRuns) -> str:
 
 def _as_html(compared_runs: ComparedRuns) -> str:
     """The whole comparison as a page that needs no network."""
-    subjects, different = compared_runs.loaded_reports, compared_runs.different
+    loaded_reports, different = compared_runs.loaded_reports, compared_runs.different
     parts = {"Verdict": sections.verdict(compared_runs.comparisons)}
     if different:
-        parts["Differences"] = sections.difference_table(subjects, different)
-        parts["Differences on each diagnosis"] = "".join(map(sections.class_difference_table, different))
+        parts["Differences"] = sections.difference_table(loaded_reports, different)
+        parts["Differences on each diagnosis"] = Markup().join(map(sections.class_difference_table, different))
     parts |= {
-        "F1 of each diagnosis": sections.f1_table(subjects),
-        "Where these figures come from": sections.origin_table(subjects),
+        "F1 of each diagnosis": sections.f1_table(loaded_reports),
+        "Where these figures come from": sections.origin_table(loaded_reports),
         "Settings": sections.settings_table(compared_runs.configs),
-        "Who is taken for whom": sections.matrices(subjects),
+        "Who is taken for whom": sections.matrices(loaded_reports),
         "Training": sections.history_table(compared_runs.histories),
     }
     figures = [plots.difference_intervals({c.b: c.difference for c in different})] if different else []

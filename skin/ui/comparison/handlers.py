@@ -1,13 +1,13 @@
 """Handlers of the Comparison tab: two runs or more on the same test images."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
+from markupsafe import Markup
 
 from skin.data.splits import key_of_test
 from skin.errors import UserError
@@ -18,9 +18,9 @@ from skin.ui.comparison.compared_runs import PART, ComparableRuns, ComparedRuns,
 from skin.ui.comparison.export import DOWNLOADS
 from skin.ui.components.gallery import load_gallery
 from skin.ui.components.loaded_report import LoadedReport, ReportKey, reported_runs
-from skin.ui.components.notices import status_line
+from skin.ui.components.notices import paragraph, status_line
 from skin.ui.components.open_datasets import OpenDatasets
-from skin.ui.components.tables import folded, picture_list, rows_table
+from skin.ui.components.tables import folded, headed, picture_list, rows_table
 from skin.workspace import Workspace
 
 N_PICTURES = 24
@@ -41,7 +41,7 @@ def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str) ->
     obstacles = {**{name: GONE for name in names if name not in runs}, **comparable.obstacles}
     keys = tuple(ReportKey.of_run(workspace, name, PART) for name in names if name in comparable.names)
     enough = len(keys) > 1
-    notice = "" if enough else status_line(NOT_ENOUGH if runs else NOTHING_YET)
+    notice = Markup() if enough else status_line(NOT_ENOUGH if runs else NOTHING_YET)
     notice += _left_out(names, obstacles)
     return [
         _dropdown(runs, names, obstacles),
@@ -51,15 +51,15 @@ def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str) ->
     ]
 
 
-def _left_out(names: Sequence[str], obstacles: Mapping[str, str]) -> str:
+def _left_out(names: Sequence[str], obstacles: Mapping[str, str]) -> Markup:
     """Why runs cannot be compared: those that were chosen in a sentence each, the others folded away."""
-    chosen = "".join(status_line(f"{name} is left out. {obstacles[name]}") for name in names if name in obstacles)
+    chosen = Markup().join(status_line(f"{name} is left out. {obstacles[name]}") for name in names if name in obstacles)
     others = [(name, reason) for name, reason in obstacles.items() if name not in names]
     if not others:
         return chosen
     table = rows_table(["Run", "Why not"], others)
     count = f"{len(others):,} more run{'s' * (len(others) > 1)}"
-    return f"{chosen}<details><summary>{count} cannot be compared with these: which, and why</summary>{table}</details>"
+    return chosen + folded(f"{count} cannot be compared with these: which, and why", table)
 
 
 def show_opened_run(workspace: Workspace, opened_run: str) -> Any:
@@ -101,23 +101,23 @@ def _images(run: Run) -> tuple[str | int, ...] | None:
 
 def show_verdict(compared_runs: ComparedRuns) -> list[Any]:
     """What is said of each run beside the baseline; the differences drawn, as a table, and on each diagnosis."""
-    verdict = f"<h2>Verdict</h2>{sections.verdict(compared_runs.comparisons)}"
+    verdict = headed("Verdict", sections.verdict(compared_runs.comparisons))
     different = compared_runs.different
     if not different:
         return [verdict, gr.Plot(visible=False), "", ""]
     figure = plots.difference_intervals({comparison.b: comparison.difference for comparison in different})
-    classes = "".join(map(sections.class_difference_table, different))
+    classes = Markup().join(map(sections.class_difference_table, different))
     return [
         verdict,
         gr.Plot(figure, visible=True),
         sections.difference_table(compared_runs.loaded_reports, different),
-        f"<h2>Differences on each diagnosis</h2>{classes}",
+        headed("Differences on each diagnosis", classes),
     ]
 
 
-def show_settings(compared_runs: ComparedRuns) -> str:
+def show_settings(compared_runs: ComparedRuns) -> Markup:
     """The settings in which the runs differ, and no others."""
-    return f"<h2>Settings</h2>{sections.settings_table(compared_runs.configs)}"
+    return headed("Settings", sections.settings_table(compared_runs.configs))
 
 
 def show_classes(compared_runs: ComparedRuns) -> list[Any]:
@@ -125,7 +125,7 @@ def show_classes(compared_runs: ComparedRuns) -> list[Any]:
     return [
         plots.class_f1_by_run(compared_runs.reports),
         folded("F1 of each diagnosis as a table", sections.f1_table(compared_runs.loaded_reports)),
-        f"<h2>Who is taken for whom</h2>{sections.matrices(compared_runs.loaded_reports)}",
+        headed("Who is taken for whom", sections.matrices(compared_runs.loaded_reports)),
         plots.histories(compared_runs.histories),
         folded("What each training reached, as a table", sections.history_table(compared_runs.histories)),
     ]
@@ -154,11 +154,11 @@ def show_disagreements(open_datasets: OpenDatasets, compared_runs: ComparedRuns,
     sentence = (
         f"{len(ids):,} image{'s' * (len(ids) != 1)}{shown}: the truth, then what {', '.join(loaded_reports)} say."
     )
-    heading = f"<p>{escape(sentence)}</p>"
+    heading = paragraph(sentence)
     try:
         return heading, gr.Gallery(load_gallery(captions, loaded_reports[name], open_datasets), visible=bool(captions))
     except UserError as error:
-        return f"{heading}{status_line(str(error))}{picture_list(captions)}", gr.Gallery(visible=False)
+        return heading + status_line(str(error)) + picture_list(captions), gr.Gallery(visible=False)
 
 
 def only_right(loaded_reports: LoadedReports, name: str) -> list[str]:

@@ -1,10 +1,10 @@
 """The sections of a comparison, as HTML."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from skin.config import TrainConfig, differences, field_infos
 from skin.evaluation.compare import CLASS_MEASURES, ClassDifference, Comparison
@@ -16,18 +16,18 @@ from skin.run import Epoch, best_epoch
 from skin.ui.comparison.compared_runs import LoadedReports
 from skin.ui.components.confusion_matrix import confusion_table
 from skin.ui.components.loaded_report import LoadedReport
-from skin.ui.components.notices import gap_note
-from skin.ui.components.tables import rows_table
+from skin.ui.components.notices import gap_note, paragraph
+from skin.ui.components.tables import rows_table, sentence_list, side_by_side
 
 
-def verdict(comparisons: Sequence[Comparison]) -> str:
+def verdict(comparisons: Sequence[Comparison]) -> Markup:
     """What is said of each run beside the baseline."""
     sentences = []
     for comparison in comparisons:
         sentences.append(comparison.verdict)
         if not comparison.identical:
             sentences += [comparison.class_verdict, _mcnemar(comparison)]
-    return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+    return sentence_list(sentences)
 
 
 def _mcnemar(comparison: Comparison) -> str:
@@ -38,7 +38,7 @@ def _mcnemar(comparison: Comparison) -> str:
     )
 
 
-def difference_table(loaded_reports: LoadedReports, comparisons: Sequence[Comparison]) -> str:
+def difference_table(loaded_reports: LoadedReports, comparisons: Sequence[Comparison]) -> Markup:
     """Each headline metric of each run, and the differences."""
     head = [
         "Metric",
@@ -54,7 +54,7 @@ def difference_table(loaded_reports: LoadedReports, comparisons: Sequence[Compar
         for name, metric in metrics_of(comparisons[0].task).items()
     ]
     table = rows_table(head, rows, "Differences with 95% intervals, from drawing the same lesions for both.")
-    return table + "".join(gap_note(gap) for gap in _gaps(loaded_reports))
+    return table + Markup().join(gap_note(gap) for gap in _gaps(loaded_reports))
 
 
 def _value(loaded: LoadedReport, name: str) -> str:
@@ -73,7 +73,7 @@ def _signed(estimate: Estimate) -> str:
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if np.isfinite(estimate.low) else "–"
 
 
-def class_difference_table(comparison: Comparison) -> str:
+def class_difference_table(comparison: Comparison) -> Markup:
     """How the two differ on each diagnosis, and whether that is more than chance gives."""
     labels = [label for label, _ in CLASS_MEASURES.values()]
     by_name = {known.name: comparison.per_class[known.code] for known in comparison.task.diagnoses}
@@ -94,7 +94,7 @@ def _beyond_chance(row: ClassDifference) -> str:
     return ", ".join(label for name, (label, _) in CLASS_MEASURES.items() if row.beyond_chance(name)) or "no"
 
 
-def f1_table(loaded_reports: LoadedReports) -> str:
+def f1_table(loaded_reports: LoadedReports) -> Markup:
     """F1 of each diagnosis with its interval, a column a run."""
     task = next(iter(loaded_reports.values())).report.task
     rows = [[known.name, *(_f1(loaded, known.code) for loaded in loaded_reports.values())] for known in task.diagnoses]
@@ -106,7 +106,7 @@ def _f1(loaded: LoadedReport, code: str) -> str:
     return f"{row.f1:.2f} ({row.f1_low:.2f} to {row.f1_high:.2f})" if np.isfinite(row.f1_low) else "–"
 
 
-def history_table(histories: Mapping[str, Sequence[Epoch]]) -> str:
+def history_table(histories: Mapping[str, Sequence[Epoch]]) -> Markup:
     """How long each run trained, and what it reached on the validation part at the epoch that it keeps."""
     rows = [[name, f"{len(history):,}", *_best(history)] for name, history in histories.items()]
     head = ["Run", "Epochs", "Best epoch", "Validation loss", "Validation accuracy"]
@@ -120,7 +120,7 @@ def _best(history: Sequence[Epoch]) -> tuple[str, str, str]:
     return f"{best.epoch} of stage {best.stage}", f"{best.val_loss:.3f}", f"{best.val_accuracy:.1%}"
 
 
-def origin_table(loaded_reports: LoadedReports) -> str:
+def origin_table(loaded_reports: LoadedReports) -> Markup:
     """Where the figures of each run come from, a row each of FACTS."""
     facts = [loaded.origin.facts(loaded.report) for loaded in loaded_reports.values()]
     rows = [
@@ -131,12 +131,12 @@ def origin_table(loaded_reports: LoadedReports) -> str:
     return rows_table(["What", *loaded_reports], rows)
 
 
-def settings_table(configs: Mapping[str, TrainConfig]) -> str:
+def settings_table(configs: Mapping[str, TrainConfig]) -> Markup:
     """The settings in which the runs differ, and no others."""
     labels = {info.name: info.label for info in field_infos()}
     different = differences(list(configs.values()))
     if not different:
-        return "<p>All settings are the same.</p>"
+        return paragraph("All settings are the same.")
     rows = [[labels[field], *(_shortened(field, value) for value in values)] for field, values in different.items()]
     words = (
         "Nothing but the model differs: the comparison is fair."
@@ -151,7 +151,6 @@ def _shortened(field: str, value: object) -> str:
     return Path(str(value)).name if field in ("dataset", "weights") else str(value)
 
 
-def matrices(loaded_reports: LoadedReports) -> str:
+def matrices(loaded_reports: LoadedReports) -> Markup:
     """The confusion matrix of each run."""
-    tables = (confusion_table(loaded.report, caption=name) for name, loaded in loaded_reports.items())
-    return f'<div class="matrices">{"".join(tables)}</div>'
+    return side_by_side([confusion_table(loaded.report, caption=name) for name, loaded in loaded_reports.items()])

@@ -1,19 +1,27 @@
 """Sentences to whoever looks, as HTML."""
 
-from html import escape
+from markupsafe import Markup
+
+from skin.ui.components.templates import render
 
 SYNTHETIC = "Synthetic: every image was drawn by this program; no patient stands behind any of them."
 
 
-def notice(text: str, role: str = "status") -> str:
-    """A sentence to whoever looks; the role "alert" is for what went wrong."""
-    return f'<p class="message" role="{role}">{escape(text)}</p>'
+def notice(text: str, role: str = "status") -> Markup:
+    """A framed sentence; the role "alert" is for errors."""
+    return paragraph(text, **{"class": "message", "role": role})
 
 
-def gap_note(gap: str) -> str:
-    """The sentence on what a report lacks, "" where it lacks nothing."""
-    return f'<p class="gap" role="note">{escape(gap)}</p>' if gap else ""
+def status_line(sentence: str) -> Markup:
+    """A sentence of the Performance or the Comparison tab."""
+    return paragraph(sentence, role="status")
 
 
-def status_line(sentence: str) -> str:
-    return f'<p role="status">{escape(sentence)}</p>'
+def gap_note(gap: str) -> Markup:
+    """The sentence on metrics that a report lacks, "" where it lacks none."""
+    return paragraph(gap, **{"class": "gap", "role": "note"}) if gap else Markup("")
+
+
+def paragraph(text: str, **attributes: str) -> Markup:
+    """A sentence, or several."""
+    return render("components/paragraph.html", text=text, attributes=attributes)

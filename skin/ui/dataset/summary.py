@@ -1,13 +1,14 @@
 """A data set in figures, bars and tables, as HTML."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from skin.data.dataset import Dataset, LesionImage
 from skin.data.splits import LeakAudit, Split
@@ -16,38 +17,42 @@ from skin.plots.dataset import bin_width, first_number, longest_choice, shortest
 from skin.plots.style import NEUTRAL, colours
 from skin.task import Malignancy, Task
 from skin.ui.components.notices import SYNTHETIC
+from skin.ui.components.tables import plain_table, swatch
+from skin.ui.components.templates import render
 
 
-def heading(dataset: Dataset) -> str:
-    """The title, whether the images are synthetic, and what was left out and why."""
-    badge = f'<p class="synthetic">{SYNTHETIC}</p>' if dataset.synthetic else ""
-    return f"<h2>{escape(dataset.title)}</h2>{badge}{_findings(dataset)}"
+def heading(dataset: Dataset) -> Markup:
+    """The title, a badge on synthetic images, and the rows that were left out with the reasons."""
+    return render(
+        "dataset/heading.html",
+        dataset=dataset,
+        synthetic=SYNTHETIC,
+        findings=list(dataset.findings()),
+        dropped=len(dataset.dropped),
+    )
 
 
-def _findings(dataset: Dataset) -> str:
-    findings = dataset.findings()
-    if not findings:
-        return "<p>Every row of its table is used.</p>"
-    count = len(dataset.dropped)
-    summary = f"{count:,} row{'s' * (count != 1)} left out: which, and why" if count else "Remarks on its table"
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in findings)
-    return f"<details><summary>{summary}</summary><ul>{items}</ul></details>"
-
-
-def headline_figures(frame: pd.DataFrame, whole: pd.DataFrame, task: Task) -> str:
+def headline_figures(frame: pd.DataFrame, whole: pd.DataFrame, task: Task) -> Markup:
     """The figures that matter most of the rows `frame` of the data set `whole`, and a sentence on the rest."""
     figures = {
         "images": _of(len(frame), len(whole)),
         "lesions": _of(frame["lesion_id"].nunique(), whole["lesion_id"].nunique()),
         "classes": _of(frame["diagnosis"].nunique(), whole["diagnosis"].nunique()),
-        "imbalance ratio": _imbalance(frame),
+        "imbalance ratio": Figure(_imbalance(frame)),
     }
     if task.tells_malignant:
         malignant = [known.code for known in task.diagnoses if known.malignancy is Malignancy.MALIGNANT]
-        figures["malignant"] = f"{frame['diagnosis'].isin(malignant).mean():.1%}"
-    figures |= {f"{field.words} missing": f"{missing(frame, field):,}" for field in task.fields}
-    cards = "".join(f"<div><dt>{escape(label)}</dt><dd>{figure}</dd></div>" for label, figure in figures.items())
-    return f'<dl class="facts">{cards}</dl><p>{escape(_summary_sentence(frame, task))}</p>'
+        figures["malignant"] = Figure(f"{frame['diagnosis'].isin(malignant).mean():.1%}")
+    figures |= {f"{field.words} missing": Figure(f"{missing(frame, field):,}") for field in task.fields}
+    return render("dataset/headline_figures.html", figures=figures, sentence=_summary_sentence(frame, task))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the images that are looked at, and that of the whole data set where it differs."""
+
+    value: str
+    total: str = ""
 
 
 def missing(frame: pd.DataFrame, field: PatientField) -> int:
@@ -62,8 +67,8 @@ def _imbalance(frame: pd.DataFrame) -> str:
     return f"{counts.max() / counts.min():.1f} : 1" if len(counts) > 1 else "–"
 
 
-def _of(count: int, total: int) -> str:
-    return f"{count:,}" if count == total else f"{count:,} <small>of {total:,}</small>"
+def _of(count: int, total: int) -> Figure:
+    return Figure(f"{count:,}", "" if count == total else f"{total:,}")
 
 
 def _summary_sentence(frame: pd.DataFrame, task: Task) -> str:
@@ -92,37 +97,32 @@ def caption(image: LesionImage, task: Task, synthetic: bool) -> str:
     return " · ".join(fact for fact in said if fact)
 
 
-def class_table(frame: pd.DataFrame, task: Task) -> str:
-    """Every diagnosis with its counts in the frame and what it is."""
+def class_table(frame: pd.DataFrame, task: Task) -> Markup:
+    """Every diagnosis with its counts in the frame and its description."""
     images = frame["diagnosis"].value_counts()
     lesions = frame.groupby("diagnosis")["lesion_id"].nunique()
-    return _table(
-        {
-            "Code": _swatch(known.code, task) + known.code,
-            "Diagnosis": escape(known.name),
-            "Images": f"{images.get(known.code, 0):,}",
-            "Share": f"{images.get(known.code, 0) / len(frame):.1%}",
-            "Lesions": f"{lesions.get(known.code, 0):,}",
-            "Behaviour": str(known.malignancy or "not told"),
-            "What it is": escape(known.description),
-        }
+    head = ["Code", "Diagnosis", "Images", "Share", "Lesions", "Behaviour", "What it is"]
+    rows = [
+        [
+            swatch(colours(task)[known.code]) + known.code,
+            known.name,
+            f"{images.get(known.code, 0):,}",
+            f"{images.get(known.code, 0) / len(frame):.1%}",
+            f"{lesions.get(known.code, 0):,}",
+            known.malignancy or "not told",
+            known.description,
+        ]
         for known in task.diagnoses
-    )
+    ]
+    return plain_table(head, rows)
 
 
-def legend(task: Task) -> str:
+def legend(task: Task) -> Markup:
     """The colours of the diagnoses."""
-    items = "".join(
-        f"<li>{_swatch(known.code, task)}<b>{known.code}</b> {escape(known.name)}</li>" for known in task.diagnoses
-    )
-    return f'<ul class="legend-list" aria-label="Colours of the diagnoses">{items}</ul>'
+    return render("dataset/legend.html", task=task, colours=colours(task))
 
 
-def _swatch(code: str, task: Task) -> str:
-    return f'<span class="swatch" style="background: {colours(task)[code]}"></span>'
-
-
-def diagnosis_bars(frame: pd.DataFrame, task: Task) -> str:
+def diagnosis_bars(frame: pd.DataFrame, task: Task) -> Markup:
     """Images and their share for each of the task's diagnoses, also for those that have none."""
     counts = Counter(frame["diagnosis"])
     frequent = sorted(task.diagnoses, key=lambda known: counts[known.code], reverse=True)
@@ -130,19 +130,19 @@ def diagnosis_bars(frame: pd.DataFrame, task: Task) -> str:
     return _bars("Diagnosis", {known.name: counts[known.code] for known in frequent}, of_name)
 
 
-def choice_bars(frame: pd.DataFrame, task: Task) -> str:
+def choice_bars(frame: pd.DataFrame, task: Task) -> Markup:
     """Images and their share by the longest choice, the most frequent value first; "" where the task has no choice."""
     longest = longest_choice(task)
-    return _bars(longest.label, dict(Counter(frame[longest.name]).most_common())) if longest else ""
+    return _bars(longest.label, dict(Counter(frame[longest.name]).most_common())) if longest else Markup()
 
 
-def other_bars(frame: pd.DataFrame, task: Task) -> str:
+def other_bars(frame: pd.DataFrame, task: Task) -> Markup:
     """Images and their share by every field that has no figure of its own, unknown included."""
     shown = (longest_choice(task), first_number(task))
-    return "".join(_field_bars(frame, field) for field in task.fields if field not in shown)
+    return Markup().join(_field_bars(frame, field) for field in task.fields if field not in shown)
 
 
-def _field_bars(frame: pd.DataFrame, field: PatientField) -> str:
+def _field_bars(frame: pd.DataFrame, field: PatientField) -> Markup:
     values = frame[field.name]
     if isinstance(field, ChoiceField):
         counts = Counter(values)
@@ -153,21 +153,22 @@ def _field_bars(frame: pd.DataFrame, field: PatientField) -> str:
     return _bars(f"{field.label} ({field.unit})" if field.unit else field.label, {**known, **unknown})
 
 
-def lesion_bars(frame: pd.DataFrame, _: Task) -> str:
+def lesion_bars(frame: pd.DataFrame, _: Task) -> Markup:
     """How many lesions have one image, how many two, and so on."""
     counts = Counter(Counter(frame["lesion_id"]).values())
     return _bars("Images per lesion", {f"{n} image{'s' * (n > 1)}": counts[n] for n in sorted(counts)})
 
 
-def _bars(title: str, counts: Mapping[str, int], of_label: Mapping[str, str] = MappingProxyType({})) -> str:
-    """A bar chart of text, which unlike a figure costs nothing to draw, wraps on a phone and can be read aloud."""
-    total, largest = max(1, sum(counts.values())), max(1, *counts.values())
-    rows = "".join(
-        f'<div><dt>{escape(label)}</dt><dd><i style="--size: {count / largest:.4f}; '
-        f'background: {of_label.get(label, NEUTRAL)}"></i>{count:,} <small>{count / total:.1%}</small></dd></div>'
-        for label, count in counts.items()
+def _bars(title: str, counts: Mapping[str, int], of_label: Mapping[str, str] = MappingProxyType({})) -> Markup:
+    return render(
+        "dataset/bars.html",
+        title=title,
+        counts=counts,
+        total=max(1, sum(counts.values())),
+        largest=max(1, *counts.values()),
+        colours=of_label,
+        neutral=NEUTRAL,
     )
-    return f'<section class="counts"><h3>{escape(title)}</h3><dl>{rows}</dl></section>'
 
 
 def _in_groups(values: "pd.Series[float]", field: NumberField) -> "pd.Series[Any]":
@@ -178,7 +179,7 @@ def _in_groups(values: "pd.Series[float]", field: NumberField) -> "pd.Series[Any
     return starts.map(words).astype(pd.CategoricalDtype(list(words.values()), ordered=True))
 
 
-def figure_tables(frame: pd.DataFrame, task: Task) -> str:
+def figure_tables(frame: pd.DataFrame, task: Task) -> Markup:
     """What the figures draw, as tables for whoever cannot see them, folded away."""
     longest = longest_choice(task)
     tables = {
@@ -188,8 +189,8 @@ def figure_tables(frame: pd.DataFrame, task: Task) -> str:
     }
     if longest:
         tables[f"Images by {longest.words}"] = _by_diagnosis(frame, longest.name, longest.label)
-    shown = "".join(f"<h3>{escape(title)}</h3>{_plain(table)}" for title, table in tables.items() if table is not None)
-    return f"<details><summary>The figures as tables</summary>{shown}</details>"
+    shown = {title: _table_of(frame) for title, frame in tables.items() if frame is not None}
+    return render("dataset/figure_tables.html", tables=shown)
 
 
 def _number_tables(frame: pd.DataFrame, task: Task) -> dict[str, pd.DataFrame]:
@@ -219,55 +220,40 @@ def _by_diagnosis(frame: pd.DataFrame, column: str, label: str) -> pd.DataFrame 
     return table.loc[table.sum(axis="columns").sort_values(ascending=False).index]
 
 
-def _plain(table: pd.DataFrame) -> str:
-    """A table of text and numbers; it scrolls by itself where the page is narrow."""
-    if table.index.name:
-        table = table.rename_axis(columns=None).reset_index()
-    html = table.to_html(index=False, border=0, classes="plain figures", justify="left", float_format="{:.0f}".format)
-    return f'<div class="wide" tabindex="0">{html}</div>'
+def _table_of(frame: pd.DataFrame) -> Markup:
+    if frame.index.name:
+        frame = frame.rename_axis(columns=None).reset_index()
+    rows = [[f"{value:.0f}" if isinstance(value, float) else value for value in row] for row in frame.to_numpy(object)]
+    return plain_table([str(name) for name in frame.columns], rows, "plain figures")
 
 
-def split_summary(rule: str, split: Split, audit: LeakAudit, dataset: Dataset) -> str:
-    """How large the parts of a split are, and what they share."""
-    images = dataset.images
-    lesion_of = {image.image_id: image.lesion_id for image in images}
+def split_summary(rule: str, split: Split, audit: LeakAudit, dataset: Dataset) -> Markup:
+    """The size of each part of a split, and the lesions that parts share."""
+    lesion_of = {image.image_id: image.lesion_id for image in dataset.images}
     shared = {overlap.second: f"{overlap.images:,}" for overlap in audit.overlaps if overlap.first == "train"}
-    table = _table(
-        {
-            "Part": part,
-            "Images": f"{len(ids):,}",
-            "Lesions": f"{len({lesion_of[image_id] for image_id in ids}):,}",
-            "Images of lesions in train": shared.get(part, ""),
-        }
+    rows = [
+        [part, f"{len(ids):,}", f"{len({lesion_of[image_id] for image_id in ids}):,}", shared.get(part, "")]
         for part, ids in split.parts.items()
+    ]
+    return render(
+        "dataset/split_summary.html",
+        rule=rule,
+        shared=audit.shared_test_images,
+        total=len(split.test),
+        parts=plain_table(["Part", "Images", "Lesions", "Images of lesions in train"], rows),
+        leaks=_leaks(audit, dataset.task),
     )
-    return f"<h3>Split {rule.replace('-', ' ')}</h3>{_verdict(audit.shared_test_images, len(split.test))}{table}{_leak(audit, dataset.task)}"
 
 
-def _leak(audit: LeakAudit, task: Task) -> str:
-    """What the figure of the leak draws, as a table."""
-    table = _table(
-        {
-            "Diagnosis": escape(known.name),
-            "Test images": f"{audit.test_by_diagnosis[known.code]:,}",
-            "Of them of lesions in train": f"{audit.shared_test_by_diagnosis.get(known.code, 0):,}",
-        }
+def _leaks(audit: LeakAudit, task: Task) -> Markup:
+    """The figure of the leak as a table."""
+    rows = [
+        [
+            known.name,
+            f"{audit.test_by_diagnosis[known.code]:,}",
+            f"{audit.shared_test_by_diagnosis.get(known.code, 0):,}",
+        ]
         for known in task.diagnoses
         if audit.test_by_diagnosis.get(known.code)
-    )
-    return f"<details><summary>Test images that leak, as a table</summary>{table}</details>"
-
-
-def _verdict(shared: int, total: int) -> str:
-    if not shared:
-        return f'<p class="verdict good">✓ None of the {total:,} test images shows a lesion of the training part.</p>'
-    return (
-        f'<p class="verdict bad">⚠ {shared:,} of the {total:,} test images ({shared / total:.1%}) show a lesion of the '
-        "training part: the model has met them before, and its score flatters it.</p>"
-    )
-
-
-def _table(rows: Iterable[dict[str, str]]) -> str:
-    """A table that scrolls by itself where the page is narrow; the cells are HTML."""
-    table = pd.DataFrame(list(rows)).to_html(index=False, escape=False, border=0, classes="plain", justify="left")
-    return f'<div class="wide" tabindex="0">{table}</div>'
+    ]
+    return plain_table(["Diagnosis", "Test images", "Of them of lesions in train"], rows)

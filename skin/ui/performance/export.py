@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from skin.evaluation import prediction_table
 from skin.evaluation.report import Report
@@ -14,7 +14,7 @@ from skin.run import Epoch, best_epoch
 from skin.ui.components.confusion_matrix import confusion_table
 from skin.ui.components.document import document
 from skin.ui.components.loaded_report import LoadedReport
-from skin.ui.components.tables import picture_list
+from skin.ui.components.tables import picture_list, sentence_list, side_by_side
 from skin.ui.performance.sections import class_table, group_tables, headline_tiles, origin_table, settings_table
 
 N_MISTAKES = 12
@@ -36,7 +36,7 @@ CURVES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
 """What is drawn where there are probabilities, likewise."""
 
 
-def stage_sentences(history: Sequence[Epoch]) -> str:
+def stage_sentences(history: Sequence[Epoch]) -> Markup:
     """What each stage reached on the validation part, and what stage 2 gained."""
     bests = {stage: best_epoch([epoch for epoch in history if epoch.stage == stage]) for stage in STAGES}
     words = [
@@ -50,7 +50,7 @@ def stage_sentences(history: Sequence[Epoch]) -> str:
         points = 100 * (second.val_accuracy - first.val_accuracy)
         balanced = 100 * (second.val_balanced_accuracy - first.val_balanced_accuracy)
         words.append(f"Stage 2 changed the accuracy by {points:+.1f} points, the balanced accuracy by {balanced:+.1f}.")
-    return '<ul class="words">' + "".join(f"<li>{escape(sentence)}</li>" for sentence in words) + "</ul>"
+    return sentence_list(words)
 
 
 def _as_html(loaded: LoadedReport) -> str:
@@ -77,11 +77,11 @@ def _as_html(loaded: LoadedReport) -> str:
     return document(loaded.title, sections, figures)
 
 
-def _matrices(report: Report) -> str:
+def _matrices(report: Report) -> Markup:
     """The confusion matrix in images, and in shares of the row."""
     images = confusion_table(report, caption="Images. Rows: the true diagnosis. Columns: the most probable one.")
     shares = confusion_table(report, shares=True, caption="The same in % of the images of the true diagnosis.")
-    return f'<div class="matrices">{images}{shares}</div>'
+    return side_by_side([images, shares])
 
 
 def _as_json(loaded: LoadedReport) -> str:

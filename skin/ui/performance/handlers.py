@@ -1,7 +1,6 @@
 """Handlers of the Performance tab: the report of one part of a run, or of an uploaded table of predictions."""
 
 import dataclasses
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from skin.task import MAX_CLASSES, Task
 from skin.ui.components.confusion_matrix import cell_name, confusion_table
 from skin.ui.components.gallery import load_gallery
 from skin.ui.components.loaded_report import LoadedReport, ReportKey, load_by_key, reported_runs
-from skin.ui.components.notices import status_line
+from skin.ui.components.notices import paragraph, status_line
 from skin.ui.components.open_datasets import OpenDatasets
-from skin.ui.components.tables import picture_list
+from skin.ui.components.tables import headed, picture_list
 from skin.ui.performance import sections
 from skin.ui.performance.export import CURVES, DOWNLOADS, FIGURES, N_MISTAKES, stage_sentences
 from skin.workspace import Workspace
@@ -71,7 +70,7 @@ def choose_report(
         loaded = load_by_key(workspace, key)
     except UserError as error:
         return [*widgets, None, status_line(str(error)), gr.Column(visible=False)]
-    return [*widgets, key, f"<h2>{escape(loaded.title)}</h2>", gr.Column(visible=True)]
+    return [*widgets, key, headed(loaded.title), gr.Column(visible=True)]
 
 
 def _key(workspace: Workspace, run: str | None, part: str, uploaded: LoadedReport | None) -> ReportKey:
@@ -127,13 +126,14 @@ def show_pictures(open_datasets: OpenDatasets, loaded: LoadedReport, cell: Cell 
     if cell and max(cell) >= len(loaded.report.task):
         raise UsageError(NO_CELL)
     rows = loaded.cell(*cell) if cell else loaded.mistakes()[:N_MISTAKES]
-    heading = f"<h3>{_cell_heading(loaded.report.task, cell, len(rows)) if cell else _mistakes_heading(len(rows))}</h3>"
+    words = _cell_heading(loaded.report.task, cell, len(rows)) if cell else _mistakes_heading(len(rows))
+    heading = headed(words, level=3)
     captions, back = loaded.captions(rows[:N_PICTURES]), gr.Button(visible=cell is not None)
     try:
         return heading, gr.Gallery(load_gallery(captions, loaded, open_datasets), visible=bool(captions)), back
     except UserError as error:
         listed = picture_list(captions)
-        return f"{heading}<p>{escape(str(error))}</p>{listed}", gr.Gallery(visible=False), back
+        return heading + paragraph(str(error)) + listed, gr.Gallery(visible=False), back
 
 
 def _mistakes_heading(n: int) -> str:
@@ -142,13 +142,13 @@ def _mistakes_heading(n: int) -> str:
 
 def _cell_heading(task: Task, cell: Cell, n: int) -> str:
     shown = f", the {N_PICTURES} surest" if n > N_PICTURES else ""
-    return escape(f"{cell_name(task, *cell)}: {n:,} image{'s' * (n != 1)}{shown}")
+    return f"{cell_name(task, *cell)}: {n:,} image{'s' * (n != 1)}{shown}"
 
 
 def show_classes(loaded: LoadedReport) -> list[Any]:
     """The table of the diagnoses, and the figures of every report."""
     return [
-        f"<h3>Each diagnosis</h3>{sections.class_table(loaded.report)}",
+        headed("Each diagnosis", sections.class_table(loaded.report), level=3),
         *(figure(loaded) for figure in FIGURES.values()),
     ]
 
@@ -160,7 +160,7 @@ def show_operating_point(loaded: LoadedReport) -> list[Any]:
         return [gr.Column(visible=False), "", gr.skip(), ""]
     picked = round(STEP * round(_own_threshold(loaded) / STEP), 3)
     own = OWN_IS_CHOSEN if loaded.report.operating_point else OWN_IS_MISSING
-    words = f"<h3>Operating point</h3><p>{escape(f'{PICKED_IS_NO_RESULT} {own}')}</p>"
+    words = headed("Operating point", paragraph(f"{PICKED_IS_NO_RESULT} {own}"), level=3)
     return [gr.Column(visible=True), words, gr.Slider(value=picked), show_threshold(loaded, picked)]
 
 
@@ -188,7 +188,7 @@ def show_groups(loaded: LoadedReport) -> tuple[Any, str]:
 def show_origin(loaded: LoadedReport) -> str:
     """Where the figures come from, and the settings of the run."""
     return sections.origin_table(loaded.origin.facts(loaded.report)) + (
-        f"<h3>Settings</h3>{settings}" if (settings := sections.settings_table(loaded.origin.settings)) else ""
+        headed("Settings", settings, level=3) if (settings := sections.settings_table(loaded.origin.settings)) else ""
     )
 
 
@@ -206,7 +206,7 @@ def show_training(loaded: LoadedReport) -> tuple[Any, str, go.Figure | None]:
         return gr.Column(visible=False), "", None
     return (
         gr.Column(visible=True),
-        f"<h3>Training</h3>{stage_sentences(loaded.history)}",
+        headed("Training", stage_sentences(loaded.history), level=3),
         history_figure(loaded.history),
     )
 

@@ -1,28 +1,31 @@
 """The predictions of a batch as an HTML table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import pandas as pd
+from markupsafe import Markup
 
 from skin.inference.batch import Row, told_fields
+from skin.ui.components.tables import plain_table
 
 
-def batch_table(rows: Sequence[Row]) -> str:
-    """The answers of a batch, a row each; an error stands where the diagnosis would."""
+def batch_table(rows: Sequence[Row]) -> Markup:
+    """The predictions of a batch, a row each; an error stands where the diagnosis would."""
     fields = told_fields(rows)
-    answers = pd.DataFrame(
-        {
-            "Image": row["image"],
-            "Diagnosis": row.get("name") or row["error"],
-            "Malignant": _share(row.get("malignant_probability")),
-            "Risk": row.get("risk") or "",
-            "Not ruled out": " ".join(row.get("prediction_set", ())),
-            **{field.replace("_", " ").capitalize(): _told(row.get(field)) for field in fields},
-            "Model": row.get("run", ""),
-        }
-        for row in rows
-    )
-    return f'<div class="wide" tabindex="0">{answers.to_html(index=False, border=0, classes="plain")}</div>'
+    labels = [field.replace("_", " ").capitalize() for field in fields]
+    head = ["Image", "Diagnosis", "Malignant", "Risk", "Not ruled out", *labels, "Model"]
+    return plain_table(head, [_cells(row, fields) for row in rows])
+
+
+def _cells(row: Row, fields: Iterable[str]) -> list[object]:
+    return [
+        row["image"],
+        row.get("name") or row["error"],
+        _share(row.get("malignant_probability")),
+        row.get("risk") or "",
+        " ".join(row.get("prediction_set", ())),
+        *(_told(row.get(field)) for field in fields),
+        row.get("run", ""),
+    ]
 
 
 def _share(share: float | None) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 
 import numpy as np
+from markupsafe import Markup
 
 from skin.data import pixels
 from skin.data.dataset import LesionImage
@@ -18,6 +18,7 @@ from skin.task import HAM10000, Task
 from skin.ui.components.gallery import true_diagnoses
 from skin.ui.components.notices import SYNTHETIC
 from skin.ui.components.open_datasets import OpenDatasets, SentImage
+from skin.ui.components.templates import render
 from skin.ui.predict.heatmap_overlay import data_url, shrunk
 
 
@@ -37,12 +38,10 @@ class Example:
         return self.task.in_words(self.patient) or "nothing known of the patient"
 
     @property
-    def truth(self) -> str:
+    def truth(self) -> Markup:
         """The diagnosis as HTML, folded away."""
-        return (
-            '<details class="truth"><summary>Show the true diagnosis of this example</summary>'
-            f"<p><strong>{escape(self.task.diagnosis(self.diagnosis).name)}</strong> ({escape(self.origin)})</p></details>"
-        )
+        known = self.task.diagnosis(self.diagnosis)
+        return render("predict/true_diagnosis.html", diagnosis=known.name, origin=self.origin)
 
 
 @dataclass(frozen=True)
@@ -168,17 +167,10 @@ EXAMPLE_CLICKED_JS = """element.addEventListener("click", (event) => {
 """What a page does when one of `example_buttons` is clicked: an example has a number, the other button has none."""
 
 
-def example_buttons(shown: Examples) -> str:
+def example_buttons(shown: Examples) -> Markup:
     """The examples as buttons that tell nothing of their diagnosis."""
-    images = "".join(
-        f'<button type="button" data-number="{number}" title="{escape(example.caption)}">'
-        f'<img src="{data_url(shrunk(pixels.decode(example.content), THUMBNAIL), "JPEG")}" '
-        f'alt="Example {number + 1}: {escape(example.caption)}"></button>'
-        for number, example in enumerate(shown.images)
-    )
-    if not shown.images:
-        return f'<div class="examples"><p>{escape(shown.about)}</p></div>'
-    return (
-        f'<div class="examples"><p><strong>Try an example.</strong> {escape(shown.about)}</p>'
-        f'<div>{images}<button type="button" class="more">Others</button></div></div>'
-    )
+    images = [
+        {"caption": example.caption, "url": data_url(shrunk(pixels.decode(example.content), THUMBNAIL), "JPEG")}
+        for example in shown.images
+    ]
+    return render("predict/examples.html", about=shown.about, images=images)

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
+from markupsafe import Markup
 from PIL import Image
 
 from skin.data import pixels
@@ -26,6 +27,7 @@ from skin.ui import uploads
 from skin.ui.components.notices import notice
 from skin.ui.components.open_datasets import OpenDatasets, SentImage
 from skin.ui.components.predictors import AUTOMATIC, Predictors
+from skin.ui.components.templates import render
 from skin.ui.predict import batch_results, patient_form, result_card
 from skin.ui.predict.examples import Example, Examples, example_buttons, sent_example
 from skin.ui.predict.heatmap_overlay import heatmap_overlay
@@ -67,7 +69,7 @@ def _predict(predictors: Predictors, *values: object) -> tuple[Any, Any, Any]:
     picture, patient = pixels.decode(upload.content), task.parse(patient_form.values_by_field(task, slots))
     question = Question(picture, hashlib.sha256(upload.content).hexdigest(), patient, str(method))
     answers = [ModelAnswer.ask(predictor, picture, patient) for predictor in predictors.choose(choice, patient)]
-    html = f'<div class="answers" aria-live="polite">{"".join(_result_card(answered, question) for answered in answers)}</div>'
+    html = render("predict/result_cards.html", cards=[_result_card(answered, question) for answered in answers])
     effect, curve = "", gr.Plot(visible=False)
     for answered in answers:
         if answered.predictor.takes_patient:
@@ -84,7 +86,7 @@ def predict_if_changed(predictors: Predictors, last_values: object, *values: obj
     return *predict_one(predictors, *values), values
 
 
-def first_steps(predictors: Predictors) -> str:
+def first_steps(predictors: Predictors) -> Markup:
     """What to do first, and what there is to tell apart."""
     task = multimodal_run(predictors.workspace).task if predictors.runs() else HAM10000
     return notice(FIRST_STEPS if predictors.runs() else NO_MODEL) + result_card.diagnosis_list(task)
@@ -100,7 +102,7 @@ class Question:
     method: str
 
 
-def _result_card(answered: ModelAnswer, question: Question) -> str:
+def _result_card(answered: ModelAnswer, question: Question) -> Markup:
     patient, predictor = question.patient, answered.predictor
     known = predictor.task.values(patient) if predictor.takes_patient else {}
     record = {"image_sha256": question.digest, **known, **predictor.record(answered.prediction)}
@@ -110,7 +112,7 @@ def _result_card(answered: ModelAnswer, question: Question) -> str:
     )
 
 
-def heatmap_figure(answered: ModelAnswer, question: Question) -> str:
+def heatmap_figure(answered: ModelAnswer, question: Question) -> Markup:
     """The heatmap of every diagnosis over the picture, the most probable first."""
     if question.method not in EXPLANATIONS:
         raise UsageError(f"There is no explanation {question.method!r}: use one of {', '.join(EXPLANATIONS)}.")

@@ -2,12 +2,14 @@
 
 import base64
 from collections.abc import Mapping
-from html import escape
 from io import BytesIO
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
+
+from skin.ui.components.templates import render
 
 SIZE = (720, 720)
 """Most pixels of the picture that is sent to the browser."""
@@ -23,28 +25,29 @@ Object.assign(figure.querySelector('.heat'), { src: chosen.heat, alt: chosen.alt
 """Shows the heatmap of the diagnosis that was chosen."""
 
 
-def heatmap_overlay(picture: Image.Image, heatmaps: Mapping[str, NDArray[np.float32]], title: str, limits: str) -> str:
+def heatmap_overlay(
+    picture: Image.Image, heatmaps: Mapping[str, NDArray[np.float32]], title: str, limits: str
+) -> Markup:
     """The picture under a heatmap of shape (size, size), values from 0 to 1, that stretches over all of it.
 
     The heatmaps go by what they are evidence for; the first one is shown, and each of them can be chosen. `limits` says
     what they cannot tell.
     """
-    urls = {name: data_url(_coloured(heatmap), "PNG") for name, heatmap in heatmaps.items()}
-    alts = {name: f"Heatmap of {name} over the image: {_where(heatmap)}" for name, heatmap in heatmaps.items()}
-    first = next(iter(heatmaps))
-    options = "".join(
-        f'<option data-heat="{urls[name]}" data-alt="{escape(alts[name])}">{escape(name)}</option>' for name in heatmaps
-    )
-    return (
-        '<figure class="overlay"><div class="stack">'
-        f'<img src="{data_url(shrunk(picture, SIZE), "JPEG")}" alt="The uploaded image">'
-        f'<img class="heat" src="{urls[first]}" alt="{escape(alts[first])}"></div>'
-        f'<label><span>Evidence for</span><select aria-label="Diagnosis of the heatmap" onchange="{escape(_CHOOSE)}">'
-        f"{options}</select></label>"
-        '<label><span>Heatmap</span><input type="range" min="0" max="1" step="0.05" value="0.5" '
-        'aria-label="Opacity of the heatmap" '
-        "oninput=\"this.closest('figure').style.setProperty('--opacity', this.value)\"></label>"
-        f"<figcaption><strong>{escape(title)}.</strong> {escape(limits)}</figcaption></figure>"
+    layers = [
+        {
+            "name": name,
+            "url": data_url(_coloured(heatmap), "PNG"),
+            "alt": f"Heatmap of {name} over the image: {_where(heatmap)}",
+        }
+        for name, heatmap in heatmaps.items()
+    ]
+    return render(
+        "predict/heatmap_overlay.html",
+        picture=data_url(shrunk(picture, SIZE), "JPEG"),
+        heatmaps=layers,
+        choose=_CHOOSE,
+        title=title,
+        limits=limits,
     )
 
 

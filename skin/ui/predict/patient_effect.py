@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 from PIL import Image
 
 from skin.inference.predictor import Prediction, Predictor
@@ -62,7 +63,7 @@ def _points(field: NumberField) -> list[float]:
     return [float(point) for point in np.linspace(field.minimum, field.maximum, CURVE_POINTS)]
 
 
-def patient_effect(answered: ModelAnswer, patient: Patient) -> tuple[str, go.Figure | None]:
+def patient_effect(answered: ModelAnswer, patient: Patient) -> tuple[Markup, go.Figure | None]:
     """The answers were the patient another, in words and tables, and the curve over the first number, if there is one.
 
     They are told as the malignant probability or, where the task has none, that of the most probable diagnosis.

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from skin.errors import UserError
 from skin.plots.training import PLAIN, RUN_COLOURS, CurveStyle, histories_figure, history_figure
 from skin.run import Epoch, Run, best_epoch
 from skin.ui.components.context import AppContext
+from skin.ui.components.notices import paragraph, status_line
 from skin.ui.components.tables import folded, rows_table
 from skin.ui.training.events import UNQUEUED_EVENT
 from skin.ui.training.run_snapshot import RunsSnapshot
@@ -123,11 +124,10 @@ def _read(last_selection: CurveSelection, read_only: bool) -> tuple[dict[str, li
     return histories, problems
 
 
-def _key(problems: Sequence[str], alone: bool, style: CurveStyle) -> str:
+def _key(problems: Sequence[str], alone: bool, style: CurveStyle) -> Markup:
     """What could not be read, and what the lines and marks mean where the figure's own legend does not say."""
-    alerts = "".join(f'<p role="status">{escape(problem)}</p>' for problem in problems)
     meanings = [KEY] * (not alone) + [FAINT] * (style.smoothing > 0)
-    return alerts + (f"<p>{' '.join(meanings)}</p>" if meanings else "")
+    return Markup().join([*map(status_line, problems), *([paragraph(" ".join(meanings))] if meanings else [])])
 
 
 def _figure(histories: Mapping[str, Sequence[Epoch]], alone: bool, style: CurveStyle) -> gr.Plot:
@@ -137,7 +137,7 @@ def _figure(histories: Mapping[str, Sequence[Epoch]], alone: bool, style: CurveS
     return gr.Plot(history_figure(history, style) if alone else histories_figure(histories, style), visible=True)
 
 
-def _table(histories: Mapping[str, Sequence[Epoch]]) -> str:
+def _table(histories: Mapping[str, Sequence[Epoch]]) -> Markup:
     rows = [row for name, history in histories.items() for row in _rows(name, history)]
     return rows_table(HEAD, rows, "As measured, not smoothed. The best epoch is that of the lowest validation loss.")
 

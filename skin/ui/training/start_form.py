@@ -17,6 +17,7 @@ from skin.experiments.experiment import BOTH
 from skin.models.backbones import BACKBONES
 from skin.ui.components.context import AppContext
 from skin.ui.components.events import with_gradio_errors
+from skin.ui.components.notices import paragraph
 from skin.ui.training import config_checks, config_form, run_card
 from skin.ui.training.events import JOB_EVENT, UNQUEUED_EVENT
 from skin.ui.training.run_snapshot import LATEST_RUN
@@ -106,7 +107,7 @@ def check(workspace: Workspace, marked: tuple[str, ...], preset: str, name: str,
         plan = _plan(workspace, preset, name, settings, wrong)
         start, verdict, command = gr.Button(interactive=True), _verdict(workspace, plan), _command(workspace, plan)
     except UserError as error:
-        verdict = f'<p class="warning" role="alert">{html.escape(str(error))}</p>'
+        verdict = paragraph(str(error), **{"class": "warning", "role": "alert"})
     beside = [_beside(field, wrong.get(field, "")) if field in {*marked, *wrong} else gr.skip() for field in FIELDS]
     return [start, verdict, command, tuple(wrong), *beside]
 

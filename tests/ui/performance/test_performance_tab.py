@@ -108,7 +108,7 @@ def test_the_newest_run_is_shown_first(workspace: Workspace, add_run: Any) -> No
 def test_a_run_that_another_browser_deleted_is_a_sentence(workspace: Workspace) -> None:
     run, _, shown, notice, content = handlers.choose_report(workspace, "gone", "test", None, "")
     assert (run.value, shown, content.visible) == ("gone", None, False)
-    assert "no report of a run &#x27;gone&#x27;: choose another run" in notice
+    assert "no report of a run &#39;gone&#39;: choose another run" in notice
 
 
 def test_a_damaged_run_is_a_sentence(workspace: Workspace, add_run: Any) -> None:
@@ -231,7 +231,7 @@ def test_the_slider_starts_at_the_runs_own_threshold(loaded: LoadedReport) -> No
     assert "not a result to report" in words
     assert "chosen on the validation part" in words
     assert slider.value == pytest.approx(point.thresholds.malignant, abs=handlers.STEP / 2)
-    assert f">The run&#x27;s own <small>{point.thresholds.malignant:.4f}<" in table
+    assert f">The run&#39;s own <small>{point.thresholds.malignant:.4f}<" in table
     assert f"<td>{point.sensitivity:.3f} <small>" in table
 
 

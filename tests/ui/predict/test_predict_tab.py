@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import html
 import io
 import json
 import re
@@ -35,7 +36,7 @@ from skin.models.onnx import OnnxNetwork
 from skin.run import Run
 from skin.task import HAM10000
 from skin.ui import endpoints
-from skin.ui.components import recent_folders
+from skin.ui.components import recent_folders, templates
 from skin.ui.components.open_datasets import OpenDatasets, SentImage
 from skin.ui.components.predictors import AUTOMATIC, BOTH, Predictors
 from skin.ui.predict import examples, handlers, patient_effect, patient_form, result_card
@@ -101,7 +102,7 @@ def test_the_tables_show_what_the_model_answers_for_each_patient(two_models: Wor
     (predictor,) = Predictors(two_models).choose(AUTOMATIC, someone(90))
     asked = predictor.predict(Path(sent["path"]), someone(90)).malignant_probability
     (row,) = re.findall(r'">90 years</th>.*?<td>([^<]+)</td></tr>', effect)
-    assert row == result_card.percent(asked)
+    assert html.unescape(row) == templates.percent(asked)
 
 
 def test_a_question_that_was_answered_last_is_not_answered_again(two_models: Workspace, send: Send) -> None:
@@ -245,7 +246,7 @@ def test_bars_run_from_the_most_to_the_least_probable() -> None:
 
 def test_nothing_is_certain_or_impossible_that_is_not() -> None:
     shares = (1.0, 0.9996, 0.5, 0.0004, 0.0)
-    assert [result_card.percent(share) for share in shares] == ["100.0%", "&gt;99.9%", "50.0%", "&lt;0.1%", "0.0%"]
+    assert [templates.percent(share) for share in shares] == ["100.0%", ">99.9%", "50.0%", "<0.1%", "0.0%"]
 
 
 def test_how_the_answer_hangs_on_the_patient_is_told_in_numbers() -> None:

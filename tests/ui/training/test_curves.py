@@ -96,7 +96,7 @@ def test_so_many_runs_that_each_has_a_colour(home: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("read_only", "sentence"), [(False, "The history of run &#x27;yours"), (True, "The run yours is damaged")]
+    ("read_only", "sentence"), [(False, "The history of run &#39;yours"), (True, "The run yours is damaged")]
 )
 def test_a_damaged_run_is_a_sentence_and_the_others_stay(home: Workspace, read_only: bool, sentence: str) -> None:
     Run(home.runs / "yours").history_path.write_text("<b>nonsense\n")

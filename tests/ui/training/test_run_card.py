@@ -161,7 +161,7 @@ def test_a_deleted_run_is_missed_in_a_sentence(workspace: Workspace) -> None:
     run = a_run(workspace, State.STOPPED)
     shutil.rmtree(run.folder)
 
-    assert "no run &#x27;mine&#x27; any more" in card(workspace, "mine")
+    assert "no run &#39;mine&#39; any more" in card(workspace, "mine")
 
 
 @pytest.mark.parametrize(
