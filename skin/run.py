@@ -243,7 +243,7 @@ class Run:
         """
         try:
             status = _status(read_json(self.status_path))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             status = self._status_from_the_rest()
         if status.state.is_active and status.job is not None:
             status = self._with_last_sign(status)
