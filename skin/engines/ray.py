@@ -80,7 +80,7 @@ def _asked(
 
 def _silent(address: str) -> UserError:
     return UserError(
-        f"No Ray cluster answers at {address or 'this machine'}: start one with `ray start --head`, or give --address."
+        f"No Ray cluster answers at {address or 'this machine'}: start one with `ray start --head`, or name its address."
     )
 
 

@@ -34,7 +34,7 @@ class Resources:
 def thread_variables(threads: int) -> dict[str, str]:
     """The environment under which a process computes with so many threads; with 0, as it likes.
 
-    The sums of floats, and so the last digits of what is trained, depend on that number and on nothing else of the machine.
+    The sums of floats, and so the last digits of what is trained, depend on that number.
     """
     return dict.fromkeys(_THREAD_VARIABLES, str(threads)) if threads else {}
 
