@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from skin.task import Task
 
@@ -78,8 +79,16 @@ def _weights(lesion_ids: Sequence[str]) -> Iterator[Floats]:
     rng = np.random.default_rng(_SEED)
     for _ in range(N_RESAMPLES // _CHUNK):
         draws = rng.integers(len(lesions), size=(_CHUNK, len(lesions)))
-        counts = np.stack([np.bincount(draw, minlength=len(lesions)) for draw in draws])
-        yield counts[:, lesion_of_image].astype(np.float64)
+        counts = np.stack([np.bincount(draw, minlength=len(lesions)) for draw in draws], axis=1, dtype=np.float64)
+        yield counts[lesion_of_image].T  # an image's weights lie side by side, as `_sums` reads them
+
+
+def _sums(group: NDArray[np.int64], n_groups: int, weights: Floats, values: Floats | None = None) -> Floats:
+    """The weighted number, or sum of values, of the images of each group, of shape (n_resamples, n_groups)."""
+    content = np.ones(len(group)) if values is None else values
+    members = csr_array((content, (group, np.arange(len(group)))), shape=(n_groups, len(group)))
+    sums: Floats = (members @ weights.T).T
+    return sums
 
 
 def confusions(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
@@ -88,8 +97,7 @@ def confusions(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     Rows are the truth, columns the most probable diagnosis.
     """
     n_classes = probabilities.shape[1]
-    cells = np.eye(n_classes**2)[truth * n_classes + probabilities.argmax(axis=1)]
-    counts: Floats = weights @ cells
+    counts = _sums(truth * n_classes + probabilities.argmax(axis=1), n_classes**2, weights)
     return counts.reshape(-1, n_classes, n_classes)
 
 
@@ -111,15 +119,19 @@ def f1_scores(confusion: Floats) -> Floats:
 def auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
     """Area under the ROC curve on each resample, of shape (n_resamples,); NaN where only one kind is present.
 
-    The Mann-Whitney statistic: the weighted share of pairs in which the positive scores higher, a tie counting half.
+    The Mann-Whitney statistic: the weighted share of pairs in which the positive scores higher, a tie counting half. The
+    images of the commoner kind are counted below each score of the rarer one.
     """
-    order = np.argsort(scores)
-    first_of_ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    ordered = weights[:, order]
-    positives = np.add.reduceat(ordered * positive[order], first_of_ties, axis=1)
-    negatives = np.add.reduceat(ordered * ~positive[order], first_of_ties, axis=1)
-    outscored = np.cumsum(negatives, axis=1) - negatives / 2
-    return _ratio((positives * outscored).sum(axis=1), positives.sum(axis=1) * negatives.sum(axis=1))
+    rare_is_positive = bool(positive.mean() <= 0.5)
+    rare, common = positive == rare_is_positive, positive != rare_is_positive
+    levels = np.unique(scores[rare])
+    low, high = (np.searchsorted(levels, scores, side) for side in ("left", "right"))
+    n_levels = len(levels) + 1  # the last is above all of them
+    rares = _sums(low, n_levels, weights, rare)
+    commons = _sums(low, n_levels, weights, common / 2) + _sums(high, n_levels, weights, common / 2)
+    outscored = np.einsum("rl,rl->r", rares, commons.T.cumsum(axis=0).T)
+    pairs = rares.sum(axis=1) * (weights @ common)
+    return _ratio(outscored if rare_is_positive else pairs - outscored, pairs)
 
 
 def class_recalls(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
@@ -192,9 +204,9 @@ def _malignant_auc(task: Task, truth: Truth, probabilities: Floats, weights: Flo
 
 
 def _expected_calibration_error(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    bins = np.eye(N_BINS)[confidence_bins(probabilities)]
     gaps = (probabilities.argmax(axis=1) == truth) - probabilities.max(axis=1)
-    return _ratio(np.abs(weights @ (bins * gaps[:, None])).sum(axis=1), weights.sum(axis=1))
+    of_bins = _sums(confidence_bins(probabilities), N_BINS, weights, gaps)
+    return _ratio(np.abs(of_bins).sum(axis=1), weights.sum(axis=1))
 
 
 def confidence_bins(probabilities: Floats) -> NDArray[np.int64]:

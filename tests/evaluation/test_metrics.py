@@ -98,6 +98,16 @@ def test_macro_auc_is_that_of_scikit_learn() -> None:
     assert value == pytest.approx(sk.roc_auc_score(truth, probabilities, multi_class="ovr"))
 
 
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_auc_is_that_of_scikit_learn_whichever_kind_is_rarer(share: float) -> None:
+    rng = np.random.default_rng(3)
+    positive = np.concatenate([[True, False], rng.random(298) < share])
+    scores, weights = np.round(rng.random(300) + 0.2 * positive, 1), rng.integers(0, 4, size=(5, 300)).astype(float)
+    weights[:, :2] = 1
+    expected = [sk.roc_auc_score(positive, scores, sample_weight=row) for row in weights]
+    assert metrics.auc(positive, scores, weights) == pytest.approx(expected)
+
+
 def test_class_values_are_those_of_scikit_learn() -> None:
     truth, probabilities = sample(classes=5)
     predicted = np.minimum(probabilities.argmax(axis=1), 5)
