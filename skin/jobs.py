@@ -7,7 +7,7 @@ so that the app and the command line see the same runs, and a run outlives both.
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -17,7 +17,6 @@ from skin.engines.engine import LOCAL, Job
 from skin.engines.heartbeat import beating
 from skin.engines.resources import Resources
 from skin.errors import UserError
-from skin.experiments.experiment import Experiment
 from skin.run import Epoch, Run, State, Status, delete, is_shipped, list_runs
 from skin.training import pace
 from skin.workspace import Workspace
@@ -26,26 +25,29 @@ POLL_SECONDS = 1.0
 
 
 def start(
-    workspace: Workspace, experiment: Experiment, engine: str = LOCAL, resources: Resources = Resources()
+    workspace: Workspace,
+    configs: Mapping[str, TrainConfig],
+    engine: str = LOCAL,
+    resources: Resources = Resources(),
 ) -> list[Run]:
-    """Make the experiment's runs and hand them to the engine, in their order; each gets these resources.
+    """Make a run of each configuration, by its name, and hand them to the engine in their order, on these resources each.
 
     Raises UsageError, and starts none, when a name is no folder name or is taken.
     """
-    runs = create(workspace, experiment)
+    runs = create(workspace, configs)
     for run in runs:
         submit(workspace, run, engine, resources)
     return runs
 
 
-def create(workspace: Workspace, experiment: Experiment) -> list[Run]:
-    """Make the experiment's runs, or none.
+def create(workspace: Workspace, configs: Mapping[str, TrainConfig]) -> list[Run]:
+    """Make a run of each configuration, by its name, or none.
 
     Raises UsageError when a name is no folder name or is taken.
     """
     runs: list[Run] = []
     try:
-        for name, config in experiment.configs.items():
+        for name, config in configs.items():
             runs.append(Run.create(workspace, name, config))
     except UserError:
         for run in runs:

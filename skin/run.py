@@ -16,7 +16,7 @@
 | `report.json` | the evaluation of both |
 | `notes.json` | what its owner noted, and tags |
 
-A checkpoint is a finished run folder.
+A checkpoint is a finished run folder. The runs of an experiment lie inside its folder, and are found by their names as others are.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -137,13 +137,13 @@ class Run:
     folder: Path
 
     @classmethod
-    def create(cls, workspace: Workspace, name: str, config: TrainConfig) -> Self:
-        """A new run in the workspace, queued and with nothing trained.
+    def create(cls, workspace: Workspace, name: str, config: TrainConfig, among: Path | None = None) -> Self:
+        """A new run in the workspace, queued and with nothing trained; `among` is the folder of an experiment's runs.
 
         Raises UsageError when the name is no folder name or is taken, UserError when the disk is full or refuses.
         """
         check_free(workspace, name)
-        run = cls(workspace.runs / name)
+        run = cls((among or workspace.runs) / name)
         new = cls(partial_path(run.folder))
         now = time.time()
         try:
@@ -161,6 +161,12 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def experiment(self) -> Path | None:
+        """The folder of the experiment that the run is part of, None where it is of none."""
+        runs, of_experiment = self.folder.parent, self.folder.parent.parent
+        return of_experiment if (runs.name, of_experiment.parent.name) == ("runs", "experiments") else None
 
     @property
     def config_path(self) -> Path:
@@ -368,11 +374,11 @@ def best_epoch(history: Sequence[Epoch]) -> Epoch | None:
     return min(history, key=lambda epoch: epoch.val_loss, default=None)
 
 
-def checked_name(name: str) -> str:
-    """`name` if it can name a run folder, else UsageError."""
+def checked_name(name: str, what: str = "a run") -> str:
+    """`name` if it can name such a folder, else UsageError."""
     if not re.fullmatch(_NAME, name):
         raise UsageError(
-            f"{name!r} cannot name a run: use up to 80 letters, digits, '.', '_' and '-', no other first than a letter or digit."
+            f"{name!r} cannot name {what}: use up to 80 letters, digits, '.', '_' and '-', no other first than a letter or digit."
         )
     return name
 
@@ -385,22 +391,38 @@ def check_free(workspace: Workspace, name: str) -> None:
 
 def free_name(workspace: Workspace, base: str, endings: Sequence[str] = ("",)) -> str:
     """`base` made fit to name runs that end so and, where one of these is taken, numbered."""
+    return first_free(base, lambda name: all(find(workspace, f"{name}{ending}") is None for ending in endings))
+
+
+def first_free(base: str, is_free: Callable[[str], bool]) -> str:
+    """`base` made fit to name a folder and, where that is not free, numbered."""
     fit = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("._-")[:60] or "run"
     numbered = (f"{fit}-{number}" for number in itertools.count(2))
-    return next(
-        name
-        for name in itertools.chain([fit], numbered)
-        if all(find(workspace, f"{name}{ending}") is None for ending in endings)
-    )
+    return next(name for name in itertools.chain([fit], numbered) if is_free(name))
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """The user's runs, newest first, then the shipped ones."""
-    own = sorted(_runs_in(workspace.runs), key=_created, reverse=True)
-    if workspace.shipped_runs == workspace.runs:
-        return own
+    own = sorted(_runs_of(_own_folders(workspace)), key=_created, reverse=True)
     names = {run.name for run in own}
-    return own + [run for run in sorted(_runs_in(workspace.shipped_runs), key=_created) if run.name not in names]
+    return own + [run for run in sorted(_runs_of(_shipped_folders(workspace)), key=_created) if run.name not in names]
+
+
+def _own_folders(workspace: Workspace) -> list[Path]:
+    """The folders that the user's own runs lie in."""
+    return [workspace.runs, *_of_experiments(workspace.experiments)]
+
+
+def _shipped_folders(workspace: Workspace) -> list[Path]:
+    return [workspace.shipped_runs, *_of_experiments(workspace.shipped_experiments)]
+
+
+def _of_experiments(folder: Path) -> list[Path]:
+    return [path / "runs" for path in sorted(folder.glob("[!.]*")) if path.is_dir()]
+
+
+def _runs_of(folders: Iterable[Path]) -> list[Run]:
+    return [run for folder in folders for run in _runs_in(folder)]
 
 
 def _runs_in(folder: Path) -> Iterator[Run]:
@@ -421,7 +443,7 @@ def find(workspace: Workspace, name: str) -> Run | None:
     """The run of this name, the user's own before a shipped one, or None."""
     if not re.fullmatch(_NAME, name):
         return None
-    for folder in (workspace.runs, workspace.shipped_runs):
+    for folder in (*_own_folders(workspace), *_shipped_folders(workspace)):
         if (folder / name).is_dir():
             return Run(folder / name)
     return None
@@ -464,20 +486,25 @@ def delete(workspace: Workspace, run: Run) -> None:
 
 def sweep(workspace: Workspace) -> None:
     """Remove what killed processes were writing."""
-    runs = [run.folder for run in _runs_in(workspace.runs)]
-    for folder in (workspace.runs, *runs, workspace.features, workspace.datasets):
+    parents = _own_folders(workspace)
+    runs = [run.folder for run in _runs_of(parents)]
+    experiments = [workspace.experiments, *(parent.parent for parent in parents[1:])]
+    for folder in (*parents, *runs, *experiments, workspace.features, workspace.datasets):
         for path in leftovers(folder):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def is_shipped(run: Run) -> bool:
-    """Whether the run came with the project (it says so in a file `LICENSE` of its own)."""
-    return (run.folder / "LICENSE").is_file()
+    """Whether the run came with the project (it, or its experiment, says so in a file `LICENSE`)."""
+    return any((folder / "LICENSE").is_file() for folder in (run.folder, run.experiment) if folder)
 
 
 def is_own(workspace: Workspace, run: Run) -> bool:
     """Whether the run is one of the user's own, not one that came with the project."""
-    return run.folder.parent == workspace.runs and not is_shipped(run)
+    is_within = run.folder.parent == workspace.runs
+    if run.experiment is not None:
+        is_within = run.experiment.parent == workspace.experiments
+    return is_within and not is_shipped(run)
 
 
 def check_own(workspace: Workspace, run: Run) -> None:
@@ -487,8 +514,12 @@ def check_own(workspace: Workspace, run: Run) -> None:
 
 
 def check_idle_and_own(workspace: Workspace, run: Run) -> None:
-    """Raise UserError where a run is shipped or trains, and so is neither renamed nor deleted."""
+    """Raise UserError where a run is shipped, part of an experiment or trains, and so is neither renamed nor deleted."""
     check_own(workspace, run)
+    if run.experiment is not None:
+        raise UserError(
+            f"{run.name} is part of the experiment {run.experiment.name}: it is neither renamed, nor deleted without it."
+        )
     try:
         status = run.status()
     except UserError:

@@ -36,6 +36,16 @@ class Workspace:
         return _shipped("checkpoints")
 
     @property
+    def experiments(self) -> Path:
+        """Folder of the user's own experiments, each with its runs inside."""
+        return self.home / "experiments"
+
+    @property
+    def shipped_experiments(self) -> Path:
+        """Folder of the experiments that came with the project."""
+        return _shipped("experiments")
+
+    @property
     def assets(self) -> Path:
         """Folder of the files that the project ships, see `assets`."""
         return assets()
@@ -81,8 +91,7 @@ def assets() -> Path:
 
 
 def _shipped(kind: str) -> Path:
-    packaged = _PACKAGED / kind
-    return packaged if packaged.is_dir() else PROJECT / kind
+    return (_PACKAGED if _PACKAGED.is_dir() else PROJECT) / kind
 
 
 def _default_home() -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_network
+from bare import Bare
 from filelock import FileLock
 from ham import CODES
 from hypothesis import HealthCheck, settings
@@ -83,14 +84,6 @@ def trained_run(shared_workspace: Workspace, demo: Dataset, made_once: Callable[
     for folder in ("pixels", "features", "runs"):
         shutil.copytree(getattr(made, folder), getattr(shared_workspace, folder), dirs_exist_ok=True)
     return Run(shared_workspace.runs / "trained")
-
-
-class Bare(Workspace):
-    """A workspace of a project that ships no runs."""
-
-    @property
-    def shipped_runs(self) -> Path:
-        return self.home / "shipped"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_network
+from bare import Bare
 from ham import CODES, someone
 from PIL import Image
 from typer.testing import CliRunner
@@ -48,14 +49,6 @@ from skin.ui.training import run_actions, run_files, run_snapshot, start_form
 from skin.workspace import Workspace
 
 VICTIM, OTHER = "victim", "other"
-
-
-class Bare(Workspace):
-    """A workspace of a project that ships no runs."""
-
-    @property
-    def shipped_runs(self) -> Path:
-        return self.home / "shipped"
 
 
 def predictions(dataset: Dataset, ids: tuple[str, ...]) -> Predictions:

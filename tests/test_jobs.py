@@ -10,20 +10,15 @@ import pytest
 from waiting import wait_until
 
 from skin import jobs
-from skin.config import MODELS, TrainConfig
+from skin.config import TrainConfig
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.engines.resources import Resources
 from skin.errors import UserError
-from skin.experiments.experiment import Experiment
 from skin.run import Epoch, Run, State
 from skin.workspace import PROJECT, Workspace
 
 CONFIG = TrainConfig.from_preset("demo")
-
-
-def only(name: str) -> Experiment:
-    return Experiment(name, CONFIG, ("image",))
 
 
 def occupied(workspace: Workspace, name: str = "first") -> Run:
@@ -41,7 +36,7 @@ def epoch(stage: int, number: int, images_per_second: float) -> Epoch:
 def test_a_started_run_waits_in_its_own_process_and_can_be_stopped(workspace: Workspace) -> None:
     occupied(workspace)
 
-    (run,) = jobs.start(workspace, only("second"))
+    (run,) = jobs.start(workspace, {"second": CONFIG})
 
     status = run.status()
     assert status.is_alive
@@ -54,7 +49,7 @@ def test_a_started_run_waits_in_its_own_process_and_can_be_stopped(workspace: Wo
 
 def test_a_resumed_run_queues_behind_those_that_wait_already(workspace: Workspace) -> None:
     first = occupied(workspace)
-    second, third = jobs.start(workspace, Experiment("both", CONFIG, MODELS))
+    second, third = jobs.start(workspace, {"both-image": CONFIG, "both-multimodal": CONFIG})
     assert jobs.runs_ahead(third, workspace) == [first, second]
 
     jobs.stop(second)
@@ -205,7 +200,7 @@ def test_none_is_started_when_one_name_is_taken(workspace: Workspace) -> None:
     Run.create(workspace, "pair-multimodal", CONFIG)
 
     with pytest.raises(UserError, match="exists already"):
-        jobs.start(workspace, Experiment("pair", CONFIG, MODELS))
+        jobs.start(workspace, {"pair-image": CONFIG, "pair-multimodal": CONFIG})
 
     assert not (workspace.runs / "pair-image").exists()
 

@@ -27,10 +27,9 @@ TRAIN = """
 import json, sys
 from skin import jobs
 from skin.config import TrainConfig
-from skin.experiments.experiment import Experiment
 from skin.workspace import Workspace
 recipe = TrainConfig.from_preset("demo", **json.loads(sys.argv[1]))
-jobs.start(Workspace.locate(), Experiment("mine", recipe, ("image",)))
+jobs.start(Workspace.locate(), {"mine": recipe})
 """
 PATIENCE_SECONDS = 300
 

@@ -17,7 +17,7 @@ from skin.config import PRESETS, TrainConfig
 from skin.data import datasets
 from skin.errors import UserError
 from skin.evaluation.report import load_report
-from skin.experiments.experiment import models_of, plan
+from skin.experiments.plan import models_of, of_models
 from skin.models.backbones import find_backbone
 from skin.progress import console
 from skin.run import Run, State
@@ -52,10 +52,10 @@ def train(
     find_backbone(recipe.backbone)
     loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
     recipe = dataclasses.replace(recipe, dataset=loaded.name)
-    planned = plan(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}")
-    for config in planned.configs.values():
+    configs = of_models(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}").configs
+    for config in configs.values():
         check_fields(config, loaded.task)
-    created = jobs.create(workspace, planned)
+    created = jobs.create(workspace, configs)
     for run in created:
         run.keep_task(loaded.task)
     with jobs.claimed(created):

@@ -17,7 +17,6 @@ from skin.data.dataset import Dataset
 from skin.engines.engine import ENGINES, Job
 from skin.engines.resources import Resources
 from skin.errors import UserError
-from skin.experiments.experiment import Experiment
 from skin.run import Run, State
 from skin.workspace import PROJECT, Workspace
 
@@ -42,7 +41,7 @@ def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
     endless = {"stage1_epochs": 1000, "stage1_patience": 0, "stage2_epochs": 0}
     config = TrainConfig.from_preset("demo", dataset=str(demo.images[0].path.parent.parent), image_size=32, **endless)
 
-    (run,) = jobs.start(workspace, Experiment("tried", config, ("image",)), engine, resources)
+    (run,) = jobs.start(workspace, {"tried": config}, engine, resources)
     assert run.status().engine == engine
     assert run.status().is_running
     wait_until(lambda: len(run.history()) >= 3)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bare import Bare
 from typer.testing import CliRunner
 
 from skin.cli.main import app
@@ -31,14 +32,6 @@ OLDEST = Path(__file__).with_name("report-0.1.0.json")
 MINE, OTHER = "mine", "other"
 KEPT = ("config.json", "status.json", "history.jsonl", "split.csv", "predictions.npz", "report.json")
 ANYTHING = {"value": 0.5, "low": 0.4, "high": 0.6}
-
-
-class Bare(Workspace):
-    """A workspace of a project that ships no runs."""
-
-    @property
-    def shipped_runs(self) -> Path:
-        return self.home / "shipped"
 
 
 @pytest.fixture

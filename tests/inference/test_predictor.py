@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bare import Bare
 from ham import CODES, someone
 from PIL import Image
 
@@ -21,14 +22,6 @@ from skin.task import HAM10000, Malignancy, Risk
 from skin.workspace import Workspace
 
 PATIENT = someone(60, "male", "back")
-
-
-class Bare(Workspace):
-    """A workspace of a project that ships no runs."""
-
-    @property
-    def shipped_runs(self) -> Path:
-        return self.home / "shipped"
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from typing import Any
 import gradio as gr
 
 from skin.config import PRESETS, FieldInfo, TrainConfig, differences, field_infos
-from skin.experiments import experiment
-from skin.experiments.experiment import BOTH, Experiment, models_of
+from skin.experiments.plan import BOTH, Plan, models_of, of_models
 from skin.workspace import Workspace
 
 Widget = gr.Checkbox | gr.Dropdown | gr.Number | gr.Textbox
@@ -93,7 +92,7 @@ def config_of(values: Mapping[str, Any]) -> TrainConfig:
 class TrainingPlan:
     """What a filled form asks for, and the command that does the same."""
 
-    experiment: Experiment
+    plan: Plan
     command: str
 
 
@@ -104,7 +103,7 @@ def plan_training(workspace: Workspace, preset: str, name: str, values: Mapping[
     """
     recipe, choice = config_of(values), str(values["model"])
     otherwise = preset if choice == BOTH else f"{preset}-{choice}"
-    planned = experiment.plan(workspace, recipe, models_of(choice), name, otherwise)
+    planned = of_models(workspace, recipe, models_of(choice), name, otherwise)
     return TrainingPlan(planned, _command(preset, recipe, choice, planned.name))
 
 

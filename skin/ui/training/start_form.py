@@ -13,7 +13,7 @@ from skin import device, jobs
 from skin.config import MODELS, PRESETS, TrainConfig, field_infos
 from skin.engines.engine import Job
 from skin.errors import UsageError, UserError
-from skin.experiments.experiment import BOTH
+from skin.experiments.plan import BOTH
 from skin.models.backbones import BACKBONES
 from skin.ui.components.context import AppContext
 from skin.ui.components.events import with_gradio_errors
@@ -134,8 +134,8 @@ def _plan(
     return config_form.plan_training(workspace, preset, (name or "").strip(), settings)
 
 
-def _verdict(workspace: Workspace, plan: config_form.TrainingPlan) -> str:
-    configs = plan.experiment.configs.values()
+def _verdict(workspace: Workspace, training: config_form.TrainingPlan) -> str:
+    configs = training.plan.configs.values()
     seconds = sum(
         jobs.estimate_seconds(config, round(TRAIN_SHARE * config_checks.n_images(config)), workspace)
         for config in configs
@@ -159,6 +159,6 @@ def fill_from_preset(preset: str) -> list[Any]:
 def start(workspace: Workspace, preset: str, name: str, *values: Any) -> tuple[str, str]:
     """Start what the form asks for; empties the name and watches whichever trains."""
     settings = dict(zip(FIELDS, values, strict=True))
-    started = jobs.start(workspace, _plan(workspace, preset, name, settings, problems(settings)).experiment)
+    started = jobs.start(workspace, _plan(workspace, preset, name, settings, problems(settings)).plan.configs)
     gr.Info(f"Started {' and '.join(run.name for run in started)}.")
     return "", LATEST_RUN

@@ -51,28 +51,28 @@ def test_every_field_has_a_widget_with_its_label_and_help() -> None:
 def test_the_command_gives_what_the_form_shows(workspace: Workspace, preset: str) -> None:
     shown = values_of(TrainConfig.from_preset(preset), model="multimodal", stage2_learning_rate=3e-7, flips=False)
 
-    plan = config_form.plan_training(workspace, preset, "mine", shown)
+    training = config_form.plan_training(workspace, preset, "mine", shown)
 
-    name, model, config = parsed(plan.command)
+    name, model, config = parsed(training.command)
     assert (name, model) == ("mine", "multimodal")
-    assert plan.experiment.configs == {"mine": dataclasses.replace(config, model="multimodal")}
+    assert training.plan.configs == {"mine": dataclasses.replace(config, model="multimodal")}
 
 
 def test_the_command_survives_a_path_with_blanks(workspace: Workspace, tmp_path: Path) -> None:
     shown = values_of(TrainConfig(), dataset=str(tmp_path / "my images"))
 
-    plan = config_form.plan_training(workspace, "standard", "", shown)
+    training = config_form.plan_training(workspace, "standard", "", shown)
 
-    assert parsed(plan.command)[2].dataset == str(tmp_path / "my images")
+    assert parsed(training.command)[2].dataset == str(tmp_path / "my images")
 
 
 def test_both_models_are_one_command(workspace: Workspace) -> None:
-    plan = config_form.plan_training(
+    training = config_form.plan_training(
         workspace, "demo", "pair", values_of(TrainConfig.from_preset("demo"), model="both")
     )
 
-    assert list(plan.experiment.configs) == ["pair-image", "pair-multimodal"]
-    assert parsed(plan.command)[:2] == ("pair", "both")
+    assert list(training.plan.configs) == ["pair-image", "pair-multimodal"]
+    assert parsed(training.command)[:2] == ("pair", "both")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_without_a_name_a_free_one_is_made(workspace: Workspace, model: str, tak
     for name in taken:
         Run.create(workspace, name, TrainConfig())
 
-    plan = config_form.plan_training(workspace, "demo", "", values_of(TrainConfig.from_preset("demo"), model=model))
+    training = config_form.plan_training(workspace, "demo", "", values_of(TrainConfig.from_preset("demo"), model=model))
 
-    assert list(plan.experiment.configs) == names
+    assert list(training.plan.configs) == names
 
 
 @pytest.mark.parametrize(("name", "problem"), [("old", "exists already"), ("../up", "cannot name a run")])
@@ -122,4 +122,4 @@ def test_whatever_a_field_holds_is_a_plan_or_a_usage_error(shared_workspace: Wor
     with contextlib.suppress(UsageError):
         assert config_form.plan_training(
             shared_workspace, "demo", "", values_of(TrainConfig(), **{name: value})
-        ).experiment.configs
+        ).plan.configs
