@@ -12,8 +12,9 @@ from plotly.subplots import make_subplots
 from skin.evaluation.metrics import METRICS, Estimate
 from skin.evaluation.report import Report
 from skin.plots.report import defined, legend_below, whiskers
-from skin.plots.style import GREY, styled
+from skin.plots.style import styled
 from skin.run import Epoch
+from skin.theme import COMPARED_COLOURS, GREY, HATCHING
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class RunStyle:
 
 
 RUN_STYLES: tuple[RunStyle, ...] = (
-    RunStyle("#5F6B7E", "solid", ""),
-    RunStyle("#14A38B", "dash", "/"),
-    RunStyle("#B7791F", "dot", "x"),
-    RunStyle("#8B6FD6", "dashdot", "."),
+    RunStyle(COMPARED_COLOURS[0], "solid", ""),
+    RunStyle(COMPARED_COLOURS[1], "dash", "/"),
+    RunStyle(COMPARED_COLOURS[2], "dot", "x"),
+    RunStyle(COMPARED_COLOURS[3], "dashdot", "."),
 )
 
 
@@ -90,7 +91,7 @@ def class_f1_by_run(reports: Mapping[str, Report]) -> go.Figure:
 
 
 def _pattern(style: RunStyle) -> dict[str, Any]:
-    return {"shape": style.hatching, "fillmode": "overlay", "fgcolor": "rgba(255, 255, 255, 0.6)", "size": 7}
+    return {"shape": style.hatching, "fillmode": "overlay", "fgcolor": HATCHING, "size": 7}
 
 
 def histories(by_run: Mapping[str, Sequence[Epoch]]) -> go.Figure:

@@ -12,17 +12,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from skin.patient import UNKNOWN, ChoiceField, NumberField
-from skin.plots.style import GREY, HEAT_SCALE, NEUTRAL, colours, styled
+from skin.plots.style import colours, styled
 from skin.task import Task
+from skin.theme import CHOICE_COLOURS, GREY, HEAT_SCALE, NEUTRAL
 
 YEARS = 5
 """Width of a bar of the age histogram; HAM10000 rounds ages to it."""
 
 _BARS = 20
 """About how many bars another number's histogram has."""
-
-CHOICE_COLOURS = (NEUTRAL, "#B3BECD", "#5F6B7E", "#CBD5E1", "#475569")
-"""Shades of grey for the values of a choice, because colours stand for diagnoses; GREY is for unknown."""
 
 _LABEL_WIDTH = 104
 """Pixels right of the longest bar, for the label beside it."""

@@ -6,7 +6,8 @@ from html import escape
 import plotly.graph_objects as go
 
 from skin.patient import NumberField
-from skin.plots.style import GREY, RISK_COLOURS, styled
+from skin.plots.style import styled
+from skin.theme import GREY, RISK_COLOURS, WHITE
 
 
 def curve_over(
@@ -50,7 +51,7 @@ def _mark(figure: go.Figure, field: NumberField, number: float, share: float) ->
         x=[number],
         y=[share],
         mode="markers",
-        marker={"color": RISK_COLOURS["high"], "size": 12, "line": {"color": "white", "width": 2}},
+        marker={"color": RISK_COLOURS["high"], "size": 12, "line": {"color": WHITE, "width": 2}},
         hoverinfo="skip",
     )
     figure.add_annotation(

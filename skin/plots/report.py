@@ -15,13 +15,11 @@ from skin.evaluation.metrics import Estimate, Floats
 from skin.evaluation.operating_point import OperatingPoint
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import Report
-from skin.plots.style import ACCENT, GREY, colours, styled
+from skin.plots.style import colours, styled
+from skin.theme import ACCENT, F1_SCALE, GREY, WHITE
 
 MAX_POINTS = 200
 """Points of a curve that are drawn."""
-
-F1_SCALE: tuple[tuple[float, str], ...] = ((0.0, "#D57120"), (0.5, "#A6B0C0"), (1.0, "#3F68B4"))
-"""Orange is poor, blue is good: seen on white and on near-black, and by colour-blind people."""
 
 
 def class_scores(report: Report) -> go.Figure:
@@ -42,7 +40,7 @@ def class_scores(report: Report) -> go.Figure:
     )
     for name, symbol in (("precision", "triangle-up"), ("recall", "circle")):
         values = defined([getattr(row, name) for row in rows])
-        marker = {"symbol": symbol, "size": 10, "color": "white", "line": {"color": GREY, "width": 2}}
+        marker = {"symbol": symbol, "size": 10, "color": WHITE, "line": {"color": GREY, "width": 2}}
         figure.add_scatter(x=codes, y=values, name=name, mode="markers", marker=marker)
     figure.update_layout(title_text="F1 with its 95% interval")
     figure.update_yaxes(range=[0, 1.02])

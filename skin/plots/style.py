@@ -1,31 +1,14 @@
 """The look that every figure of the app shares, in light and dark."""
 
-from collections.abc import Mapping
 from colorsys import hls_to_rgb
 
 import numpy as np
 import plotly.graph_objects as go
 
 from skin.task import Task
+from skin.theme import ACCENT, GREY, GRID, LABEL_COLOUR, TRANSPARENT, WHITE
 
-RISK_COLOURS: Mapping[str, str] = {"low": "#1AA096", "moderate": "#D1B61E", "high": "#C9124A"}
-"""One colour per value of `skin.task.Risk`."""
-
-GREY = "#7C828D"
-"""Text that no style sheet reaches: 3.9 : 1 on white, 4.4 : 1 on near-black."""
-
-NEUTRAL = "#7A8BA6"
-"""Whatever stands for no diagnosis, because colours stand for diagnoses."""
-
-ACCENT = "#3F68B4"
-"""Whatever is to be noticed and stands for no diagnosis."""
-
-GRID = "rgba(124, 130, 141, 0.25)"
-TRANSPARENT = "rgba(0, 0, 0, 0)"
 FONTS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif'
-
-HEAT_SCALE: tuple[tuple[float, str], ...] = ((0.0, "rgba(63, 104, 180, 0.04)"), (1.0, "rgba(63, 104, 180, 0.6)"))
-"""Colour scale of heat maps: nothing is the page itself, and everything still bears its text, whatever the theme."""
 
 _SUPERFLUOUS = ["select2d", "lasso2d", "autoScale2d"]
 """Buttons that no figure of the app needs: each takes room from its title (see `assets/plots.css`)."""
@@ -73,7 +56,11 @@ TEMPLATE = go.layout.Template(
             "font": {"size": 15, "weight": 600},
         },
         "margin": {"l": 8, "r": 12, "b": 8},
-        "hoverlabel": {"bgcolor": "#1F2937", "bordercolor": "#1F2937", "font": {"family": FONTS, "color": "#FFFFFF"}},
+        "hoverlabel": {
+            "bgcolor": LABEL_COLOUR,
+            "bordercolor": LABEL_COLOUR,
+            "font": {"family": FONTS, "color": WHITE},
+        },
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "modebar": {
             "bgcolor": TRANSPARENT,

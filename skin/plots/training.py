@@ -11,13 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from skin.plots.report import legend_below
-from skin.plots.style import GREY, styled
+from skin.plots.style import styled
 from skin.run import Epoch, best_epoch
-
-TRAIN_COLOUR = "#e08a1e"
-VALIDATION_COLOUR = "#3b82c4"
-RUN_COLOURS = ("#3B82C4", "#B7791F", "#14A38B", "#D5568F", "#8B6FD6", "#5F6B7E")
-"""Of runs laid over each other: at least 3 : 1 on white and on near-black."""
+from skin.theme import GREY, RUN_COLOURS, TRAIN_COLOUR, VALIDATION_COLOUR, WHITE
 
 MAX_POINTS = 500
 MAX_TICKS = 12
@@ -153,7 +149,7 @@ def _diamond(history: Sequence[Epoch], start: int) -> dict[str, Any]:
 
 
 def _mark(x: int, y: float, symbol: str, size: int) -> dict[str, Any]:
-    marker = {"symbol": symbol, "size": size, "line": {"color": "white", "width": 1}}
+    marker = {"symbol": symbol, "size": size, "line": {"color": WHITE, "width": 1}}
     return {"x": [x], "y": [y], "mode": "markers", "marker": marker, "hoverinfo": "skip"}
 
 
@@ -190,7 +186,7 @@ def _mark_stage_2(figure: go.Figure, history: Sequence[Epoch]) -> None:
     if not (first := _stage_2(history)):
         return
     start = first + 0.5
-    figure.add_vline(x=start, line={"color": "#8a8f98", "dash": "dash", "width": 1.5})
+    figure.add_vline(x=start, line={"color": GREY, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         text="stage 2: fine-tuning",
         x=start,

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from skin import theme
 from skin.run import list_runs
 from skin.ui import server
 from skin.ui.access import Access
@@ -106,7 +107,8 @@ def launch_settings(access: Access, uploads: Path) -> dict[str, Any]:
     """What `Blocks.launch` is given: who may reach it, the looks, and nothing of a patient's left behind."""
     return {
         **server.settings(access, uploads),
-        "theme": theme(),
+        "theme": look(),
+        "css": theme.page_properties(),
         "css_paths": sorted(assets().glob("*.css")),
         "favicon_path": assets() / LOGO,
         "max_file_size": MAX_UPLOAD,
@@ -117,12 +119,12 @@ def launch_settings(access: Access, uploads: Path) -> dict[str, Any]:
     }
 
 
-def theme() -> gr.themes.Base:
+def look() -> gr.themes.Base:
     """A quiet look in the fonts of the system, because a web font would be an outbound call."""
     return gr.themes.Default(
-        primary_hue=gr.themes.colors.teal,
-        secondary_hue=gr.themes.colors.teal,
-        neutral_hue=gr.themes.colors.slate,
+        primary_hue=theme.PRIMARY_HUE,
+        secondary_hue=theme.PRIMARY_HUE,
+        neutral_hue=theme.NEUTRAL_HUE,
         font=("ui-sans-serif", "system-ui", "sans-serif"),
         font_mono=("ui-monospace", "Consolas", "monospace"),
     ).set(
@@ -138,10 +140,10 @@ def theme() -> gr.themes.Base:
         block_title_text_color="*body_text_color",
         block_info_text_color="*body_text_color_subdued",
         body_text_color_subdued="*neutral_500",
-        button_cancel_background_fill=gr.themes.colors.red.c700,
-        button_cancel_background_fill_hover=gr.themes.colors.red.c800,
-        button_cancel_background_fill_dark=gr.themes.colors.red.c800,
-        button_cancel_background_fill_hover_dark=gr.themes.colors.red.c700,
+        button_cancel_background_fill=theme.CANCEL_BUTTON.light,
+        button_cancel_background_fill_hover=theme.CANCEL_BUTTON.dark,
+        button_cancel_background_fill_dark=theme.CANCEL_BUTTON.dark,
+        button_cancel_background_fill_hover_dark=theme.CANCEL_BUTTON.light,
         slider_color="*primary_700",
         checkbox_background_color_selected="*primary_700",
         checkbox_background_color_selected_dark="*primary_600",

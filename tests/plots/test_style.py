@@ -6,8 +6,9 @@ import pytest
 from ham import CODES
 from numpy.typing import NDArray
 
-from skin.plots.style import GREY, RISK_COLOURS, colours, styled
+from skin.plots.style import colours, styled
 from skin.task import HAM10000, ISIC2019, MAX_CLASSES, TASKS, Diagnosis, Risk, Task
+from skin.theme import GREY, RISK_COLOURS
 
 WHITE, NEAR_BLACK = "#FFFFFF", "#0B0F19"
 

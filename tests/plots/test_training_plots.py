@@ -1,8 +1,9 @@
 import plotly.graph_objects as go
 import pytest
 
-from skin.plots.training import FAINT, MAX_POINTS, RUN_COLOURS, CurveStyle, histories_figure, history_figure, smoothed
+from skin.plots.training import FAINT, MAX_POINTS, CurveStyle, histories_figure, history_figure, smoothed
 from skin.run import Epoch
+from skin.theme import RUN_COLOURS
 
 
 def history(stage1: int, stage2: int) -> list[Epoch]:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from skin.plots.style import FONTS
+from skin.theme import document_properties
 from skin.ui.components.templates import render
 from skin.workspace import assets
 
@@ -22,7 +23,7 @@ def document(title: str, sections: Mapping[str, Markup], figures: Sequence[go.Fi
         "components/document.html",
         title=title,
         notice=NOTICE,
-        style=Markup((assets() / "report.css").read_text()),
+        style=Markup(document_properties() + (assets() / "report.css").read_text()),
         fonts=Markup(FONTS),
         sections=sections,
         figures=[Markup(html) for html in drawn],

@@ -14,8 +14,9 @@ from skin.data.dataset import Dataset, LesionImage
 from skin.data.splits import LeakAudit, Split
 from skin.patient import UNKNOWN, ChoiceField, NumberField, PatientField
 from skin.plots.dataset import bin_width, first_number, longest_choice, shortest_choice
-from skin.plots.style import NEUTRAL, colours
+from skin.plots.style import colours
 from skin.task import Malignancy, Task
+from skin.theme import NEUTRAL
 from skin.ui.components.notices import SYNTHETIC
 from skin.ui.components.tables import plain_table, swatch
 from skin.ui.components.templates import render

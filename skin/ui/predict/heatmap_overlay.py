@@ -7,17 +7,17 @@ from io import BytesIO
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
+from skin.theme import HEATMAP_COLOURS
 from skin.ui.components.templates import render
 
 SIZE = (720, 720)
 """Most pixels of the picture that is sent to the browser."""
 
-_COLOURS = np.array([[30, 60, 160], [20, 140, 170], [120, 205, 90], [255, 235, 60]])
-"""Blue to yellow, alike in order for every kind of colour vision, and unlike skin."""
-
-_PALETTE = np.stack([np.interp(np.linspace(0, 3, 256), range(4), channel) for channel in _COLOURS.T], axis=-1)
+_STOPS = np.array([ImageColor.getrgb(colour) for colour in HEATMAP_COLOURS])
+_PLACES = np.linspace(0, len(_STOPS) - 1, 256)
+_PALETTE = np.stack([np.interp(_PLACES, range(len(_STOPS)), channel) for channel in _STOPS.T], axis=-1)
 """The colours of 256 values from 0 to 1, of shape (256, 3)."""
 
 _CHOOSE = """const figure = this.closest('figure'), chosen = this.selectedOptions[0].dataset;

@@ -9,8 +9,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from skin.errors import UserError
-from skin.plots.training import PLAIN, RUN_COLOURS, CurveStyle, histories_figure, history_figure
+from skin.plots.training import PLAIN, CurveStyle, histories_figure, history_figure
 from skin.run import Epoch, Run, best_epoch
+from skin.theme import RUN_COLOURS
 from skin.ui.components.context import AppContext
 from skin.ui.components.notices import paragraph, status_line
 from skin.ui.components.tables import folded, rows_table
