@@ -101,7 +101,7 @@ def compare(a: Predictions, b: Predictions, names: tuple[str, str]) -> Compariso
         only_b=only_b,
         mcnemar_p=mcnemar(len(only_a), len(only_b)),
         verdict=_sameness(names, sample) if identical else _verdict(names, difference[PRIMARY], sample),
-        class_verdict=_class_verdict(names, per_class, a.task),
+        class_verdict=class_verdict(names, per_class, a.task),
         task=a.task,
     )
 
@@ -199,7 +199,8 @@ def _verdict(names: tuple[str, str], difference: Estimate, sample: str) -> str:
     )
 
 
-def _class_verdict(names: tuple[str, str], per_class: Mapping[str, ClassDifference], task: Task) -> str:
+def class_verdict(names: tuple[str, str], per_class: Mapping[str, ClassDifference], task: Task) -> str:
+    """The sentence on the diagnoses on which the models of these names differ beyond chance."""
     a, b = names
     tested = len(CLASS_MEASURES) * sum(row.is_tested for row in per_class.values())
     few = [task.diagnosis(code).name for code, row in per_class.items() if not row.is_tested]

@@ -1,6 +1,6 @@
 """The headline metrics of predictions, with their intervals by resampling lesions."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -20,13 +20,23 @@ def headline_values(predictions: Predictions, names: Iterable[str] | None = None
 
     Of shape (1 + N_RESAMPLES,).
     """
-    undefined = np.full(1 + metrics.N_RESAMPLES, np.nan)
-    return {
-        name: undefined
-        if METRICS[name].needs_probabilities and predictions.are_labels
-        else resampled(predictions, partial(METRICS[name].function, predictions.task))
-        for name in (metrics_of(predictions.task) if names is None else names)
-    }
+    known = list(metrics_of(predictions.task) if names is None else names)
+    values = metrics.bootstrap(partial(headline_columns, predictions, known), predictions.lesion_ids)
+    return dict(zip(known, values.T, strict=True))
+
+
+def headline_columns(predictions: Predictions, names: Sequence[str], weights: Floats) -> Floats:
+    """The metrics of these names on resamples of these weights, of shape (n_resamples, n_names).
+
+    NaN where a metric needs probabilities and there are bare diagnoses.
+    """
+    columns = np.full((len(weights), len(names)), np.nan)
+    for column, metric in enumerate(METRICS[name] for name in names):
+        if not (metric.needs_probabilities and predictions.are_labels):
+            columns[:, column] = metric.function(
+                predictions.task, predictions.truth, predictions.probabilities, weights
+            )
+    return columns
 
 
 def resampled(predictions: Predictions, function: Callable[..., Floats]) -> Floats:

@@ -21,7 +21,8 @@ PRIMARY = "balanced_accuracy"
 """The metric that decides which of two models is better, named before anyone looks."""
 
 _SEED = 20180814
-_CHUNK = 100
+_WEIGHTS_AT_ONCE = 10**6
+"""Of a resample each image has one; more would need memory that a laptop lacks, fewer would take the time of a call."""
 
 Truth = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
@@ -77,8 +78,9 @@ def _weights(lesion_ids: Sequence[str]) -> Iterator[Floats]:
     lesions, lesion_of_image = np.unique(lesion_ids, return_inverse=True)
     yield np.ones((1, len(lesion_of_image)))
     rng = np.random.default_rng(_SEED)
-    for _ in range(N_RESAMPLES // _CHUNK):
-        draws = rng.integers(len(lesions), size=(_CHUNK, len(lesions)))
+    at_once = max(1, _WEIGHTS_AT_ONCE // len(lesion_of_image))
+    for first in range(0, N_RESAMPLES, at_once):
+        draws = rng.integers(len(lesions), size=(min(at_once, N_RESAMPLES - first), len(lesions)))
         counts = np.stack([np.bincount(draw, minlength=len(lesions)) for draw in draws], axis=1, dtype=np.float64)
         yield counts[lesion_of_image].T  # an image's weights lie side by side, as `_sums` reads them
 
