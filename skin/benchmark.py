@@ -30,13 +30,14 @@ from skin.models.classifier import Classifier, build_classifier
 from skin.models.network import EncodedImage, encode_image, images_at_once, view_probabilities
 from skin.models.normalization import BatchNormalization
 from skin.models.onnx import OnnxNetwork
+from skin.optimization import plain_loss
 from skin.patient import ChoiceField
 from skin.plots.training import history_figure
 from skin.run import Epoch
 from skin.stress import Load
 from skin.task import HAM10000
 from skin.training.batches import Batches, Examples
-from skin.training.losses import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
+from skin.training.loop import STEPS_A_CALL, build_optimizer
 from skin.workspace import PROJECT, Workspace
 
 _CONFIG = TrainConfig.parse({"image_size": 160, "model": "multimodal"})
@@ -98,7 +99,7 @@ def _examples(n: int, inputs: np.ndarray) -> Examples:
 
 
 def _compiled(model: keras.Model, stage: int) -> keras.Model:
-    loss = AdjustedCrossentropy(np.zeros(len(HAM10000)), _CONFIG.label_smoothing)
+    loss = plain_loss(np.zeros(len(HAM10000), np.float32), _CONFIG.label_smoothing)
     optimizer = build_optimizer(_CONFIG, _CONFIG.stages[stage - 1], 1000)
     model.compile(optimizer, loss, steps_per_execution=STEPS_A_CALL[stage])
     return model

@@ -13,14 +13,12 @@ from typing import Any, Self
 
 from skin.errors import UsageError, UserError
 from skin.files import read_json
+from skin.optimization import IMBALANCES, OPTIMIZERS, SCHEDULES
 
 MODELS = ("image", "multimodal")
 SPLITS = ("by-lesion", "by-image", "leak-without", "leak-with")
-OPTIMIZERS = ("adamw", "adam")
-IMBALANCES = ("none", "square-root", "balanced", "logit-adjustment", "post-hoc-adjustment")
 HEADS = ("fair", "reference")
 SCALINGS = ("pretrained", "unit")
-SCHEDULES = ("cosine", "constant")
 PRECISIONS = ("off", "float16", "bfloat16")
 
 
@@ -180,9 +178,9 @@ class TrainConfig:
         (0, 1000),
     )
     stage2_batch_size: int = _field(32, "Stage 2 batch size", "Images per step of stage 2.", (1, 512), advanced=False)
-    schedule: str = _field("cosine", "Schedule", "Cosine with warm-up, or a constant rate.", None, SCHEDULES)
+    schedule: str = _field("cosine", "Schedule", "Cosine with warm-up, or a constant rate.", None, tuple(SCHEDULES))
     warmup_epochs: float = _field(0.5, "Warm-up", "Epochs over which the rate rises from zero.", (0, 50))
-    optimizer: str = _field("adamw", "Optimizer", "AdamW, or Adam without weight decay.", None, OPTIMIZERS)
+    optimizer: str = _field("adamw", "Optimizer", "AdamW, or Adam without weight decay.", None, tuple(OPTIMIZERS))
     weight_decay: float = _field(0.004, "Weight decay", "Decoupled weight decay of AdamW.", (0, 1))
     mixed_precision: str = _field(
         "off",
@@ -197,7 +195,7 @@ class TrainConfig:
         "Class imbalance",
         "The answer to rare classes: weights in the loss, or logits adjusted in the loss or after training.",
         None,
-        IMBALANCES,
+        tuple(IMBALANCES),
     )
     imbalance_strength: float = _field(
         0.5, "Imbalance strength", "Factor on the log prior of logit adjustment (1 is the full correction).", (0, 2)

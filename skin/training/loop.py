@@ -34,6 +34,7 @@ from skin.inference.predictor import predictions_of
 from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
 from skin.models.network import row_probabilities
+from skin.optimization import IMBALANCES, OPTIMIZERS, SCHEDULES, Imbalance, Loss
 from skin.progress import Progress, silent
 from skin.run import Epoch, Run, State
 from skin.task import Task
@@ -44,11 +45,12 @@ from skin.training.checkpoint import Arrays, Checkpoint
 from skin.training.data import Material, load_material
 from skin.training.exporting import in_float32, inference_network, save_weights
 from skin.training.features import frozen_features
-from skin.training.losses import STEPS_A_CALL, AdjustedCrossentropy, build_optimizer
 from skin.training.outcome import logging_to, telling_outcome
 from skin.workspace import Workspace
 
 LOG = logging.getLogger("skin.training")
+STEPS_A_CALL = {1: 16, 2: 1}
+"""Steps of each stage that Keras takes before it comes back to Python: one of the head is over sooner than that."""
 _BATCH = 64
 
 
@@ -101,11 +103,15 @@ class Fit:
     def task(self) -> Task:
         return self.material.dataset.task
 
+    @property
+    def imbalance(self) -> Imbalance:
+        """The configured treatment of rare classes."""
+        return IMBALANCES[self.config.imbalance]
+
     @cached_property
-    def loss(self) -> keras.losses.Loss:
-        """Cross-entropy, adjusted to the training part's class shares where so configured."""
-        offsets = self.offsets if self.config.imbalance == "logit-adjustment" else np.zeros(len(self.task))
-        return AdjustedCrossentropy(offsets, self.config.label_smoothing)
+    def loss(self) -> Loss:
+        """The configured loss, which knows the training part's class shares."""
+        return self.imbalance.loss(self.offsets.astype(np.float32), self.config.label_smoothing)
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
@@ -115,8 +121,7 @@ class Fit:
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """Weight of each image by its class, of mean 1 over the training part."""
-        exponent = {"square-root": 0.5, "balanced": 1.0}.get(self.config.imbalance, 0.0)
-        of_class = self._shares**-exponent
+        of_class = self._shares**-self.imbalance.weight_exponent
         mean = (of_class * self._shares).sum() / self._shares.sum()
         return (of_class / mean)[self.material.truth].astype(np.float32)
 
@@ -198,6 +203,14 @@ def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any
     _assign(model.weights, best)
 
 
+def build_optimizer(config: TrainConfig, stage: Stage, steps: int) -> keras.optimizers.Optimizer:
+    """The configured optimizer for a stage whose epochs have so many steps."""
+    steps_of_stage = steps * stage.epochs
+    warmup = min(int(config.warmup_epochs * steps), steps_of_stage - 1)
+    rate = SCHEDULES[config.schedule](stage.learning_rate, steps_of_stage, warmup)
+    return OPTIMIZERS[config.optimizer](rate, config.weight_decay)
+
+
 def _train_epoch(
     fit: Fit, stage: Stage, number: int, model: keras.Model, examples: Examples, validation: list[NDArray[Any]]
 ) -> Epoch:
@@ -237,10 +250,10 @@ def _validate(fit: Fit, logits: NDArray[np.float32]) -> dict[str, float]:
     rows = fit.material.rows("validation")
     truth = fit.material.truth[rows]
     targets = np.eye(len(fit.task), dtype=np.float32)[truth]
-    loss = keras.ops.convert_to_numpy(fit.loss(targets, logits, sample_weight=fit.weights[rows]))
+    losses = keras.ops.convert_to_numpy(fit.loss(targets, logits))
     predicted = logits.argmax(axis=1)
     return {
-        "val_loss": float(loss),
+        "val_loss": float(np.mean(losses * fit.weights[rows])),
         "val_accuracy": float((predicted == truth).mean()),
         "val_balanced_accuracy": float(balanced_accuracy_score(truth, predicted)),
     }
@@ -275,8 +288,8 @@ def _restored(fit: Fit, stage: Stage, model: keras.Model) -> Arrays | None:
 
 
 def _adjust(fit: Fit) -> None:
-    """Take the class shares out of a network that learned them: logit adjustment, Menon et al. 2021, equation 9."""
-    if fit.config.imbalance == "post-hoc-adjustment":
+    """Take the class shares out of a network that learned them, where so configured."""
+    if fit.imbalance.corrects_bias:
         bias = fit.classifier.head.get_layer("logits").bias
         bias.assign(keras.ops.convert_to_numpy(bias) - fit.offsets)
 
