@@ -3,7 +3,7 @@
 | file | what it holds |
 |---|---|
 | `config.json` | the TrainConfig |
-| `task.json` | the Task; where it is missing, HAM10000 |
+| `task.json` | the Task; where it is missing, BEFORE_TASKS |
 | `status.json` | the Status, replaced atomically; touched every few seconds by whoever trains the run |
 | `history.jsonl` | an Epoch a line |
 | `train.log` | what the training process printed |
@@ -41,7 +41,7 @@ from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
 from skin.files import leftovers, partial_path, read_json, unwritten, write_atomically
 from skin.records import LARGEST, checked, from_plain
-from skin.task import HAM10000, Task
+from skin.task import BEFORE_TASKS, Task
 from skin.workspace import Workspace
 
 _TELLING = ("config.json", "status.json", "history.jsonl", "report.json", "model.onnx", "network.weights.h5")
@@ -228,9 +228,7 @@ class Run:
     @property
     def task(self) -> Task:
         """What it tells apart. Raises UserError when the file is damaged or of a kind that is not known here."""
-        return (
-            Task.load(self.task_path) if self.task_path.exists() else HAM10000
-        )  # as every run made before there were tasks
+        return Task.load(self.task_path) if self.task_path.exists() else BEFORE_TASKS
 
     def keep_task(self, task: Task) -> None:
         """Write the task of a run that has none yet. Raises UserError when it has another one."""

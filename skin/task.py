@@ -344,6 +344,20 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
 
 
+_FIELDS_OF_HAM10000: tuple[PatientField, ...] = (
+    NumberField("age", "Age", 0, 120, "years", 100, (30, 45, 60, 75)),
+    ChoiceField("sex", "Sex", ("female", "male")),
+    ChoiceField(
+        "site",
+        "Body site",
+        (
+            *("abdomen", "acral", "back", "chest", "ear", "face", "foot", "genital", "hand"),
+            *("lower extremity", "neck", "scalp", "trunk", "upper extremity"),
+        ),
+        ("localization",),
+    ),
+)
+
 HAM10000 = Task(
     "ham10000",
     "HAM10000",
@@ -398,25 +412,16 @@ HAM10000 = Task(
             "#9C77F0",
         ),
     ),
-    (
-        NumberField("age", "Age", 0, 120, "years", 100, (30, 45, 60, 75)),
-        ChoiceField("sex", "Sex", ("female", "male")),
-        ChoiceField(
-            "site",
-            "Body site",
-            (
-                *("abdomen", "acral", "back", "chest", "ear", "face", "foot", "genital", "hand"),
-                *("lower extremity", "neck", "scalp", "trunk", "upper extremity"),
-            ),
-            ("localization",),
-        ),
-    ),
+    _FIELDS_OF_HAM10000,
 )
-"""Tschandl, Rosendahl & Kittler 2018. The order of its diagnoses and fields is that of every run made before there were
-tasks, and may not change.
+"""Tschandl, Rosendahl & Kittler 2018. The order of its diagnoses is that of every run made before there were tasks, and may
+not change.
 
 The colours, with SCC's below, are warm where a lesion is dangerous, and told apart under protanopia, deuteranopia and
 tritanopia, on white and on near-black (searched for in Oklab under the simulation of Machado et al., 2009)."""
+
+BEFORE_TASKS = replace(HAM10000, fields=_FIELDS_OF_HAM10000)
+"""HAM10000 as it is known to a run made before runs kept their task: a field that HAM10000 gains is none of its network."""
 
 
 def _as_in_ham10000(code: str, ham_code: str = "") -> Diagnosis:

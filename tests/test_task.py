@@ -9,7 +9,7 @@ from ham import someone
 
 from skin.errors import UsageError, UserError
 from skin.patient import ChoiceField, NumberField
-from skin.task import HAM10000, ISIC2019, MAX_CLASSES, TASKS, Diagnosis, Malignancy, Task
+from skin.task import BEFORE_TASKS, HAM10000, ISIC2019, MAX_CLASSES, TASKS, Diagnosis, Malignancy, Task
 from skin.workspace import PROJECT
 
 TWO = [{"code": "a"}, {"code": "b"}]
@@ -200,11 +200,11 @@ def test_what_is_neither_blank_nor_valid_is_refused(fields: dict[str, object], m
 
 def test_the_encoding_of_the_shipped_runs() -> None:
     """What a network was trained on, written out: it may never change."""
-    assert HAM10000.columns == {"age": slice(0, 2), "sex": slice(2, 5), "site": slice(5, 20)}
-    [row] = HAM10000.encode([someone(80, "female", "scalp")])
+    assert BEFORE_TASKS.columns == {"age": slice(0, 2), "sex": slice(2, 5), "site": slice(5, 20)}
+    [row] = BEFORE_TASKS.encode([someone(80, "female", "scalp")])
     assert row.dtype == np.float32
     assert row.tolist() == [np.float32(0.8), 0, 1, 0, 0, *[0] * 11, 1, 0, 0, 0]
-    assert HAM10000.unknown.tolist() == [0, 1, 0, 0, 1, *[0] * 14, 1]
+    assert BEFORE_TASKS.unknown.tolist() == [0, 1, 0, 0, 1, *[0] * 14, 1]
 
 
 def test_what_another_task_knows_of_a_patient_is_unknown_here() -> None:
