@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from skin.inference.explain import EXPLANATIONS
-from skin.task import HAM10000, Task
+from skin.task import Task
 from skin.ui.components.context import AppContext
 from skin.ui.components.events import PRIVATE_EVENT, with_gradio_errors
 from skin.ui.components.notices import notice
@@ -84,16 +84,17 @@ def build(context: AppContext) -> None:
 
 
 def _build_one(context: AppContext, predictors: Predictors, get_examples: GetExamples) -> None:
+    task = predictors.task_or_default(AUTOMATIC)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
-            form = _lay_out_form(HAM10000)
+            form = _lay_out_form(task)
         with gr.Column(scale=7, min_width=320):
             pictured, example_patient = _build_examples(context, predictors, get_examples, form)
             result = gr.HTML(handlers.first_steps(predictors), elem_classes="flush", elem_id="said")
             curve = gr.Plot(show_label=False, visible=False)
             effect = gr.HTML(elem_classes="flush", elem_id="effect")
             gr.HTML(notice(LIMITS, "note"), elem_classes="flush")
-    last_inputs, form_task = gr.State(), gr.State(HAM10000)
+    last_inputs, form_task = gr.State(), gr.State(task)
     predicting: dict[str, Any] = {
         "fn": partial(handlers.predict_if_changed, predictors),
         "inputs": [last_inputs, *form.inputs],
