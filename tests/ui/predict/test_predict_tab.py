@@ -88,7 +88,7 @@ def test_with_a_patient_comes_what_the_patient_does_to_the_answer(two_models: Wo
 
 def test_every_value_of_every_field_is_tried_one_at_a_time(two_models: Workspace, send: Send) -> None:
     _, effect, _ = ask(two_models, send(photograph("blue")), "90", "male")
-    tables = dict(re.findall("<caption>Malignant probability by ([^<]+)</caption>(.*?)</table>", effect))
+    tables = dict(re.findall("<caption>By ([^<]+)</caption>(.*?)</table>", effect))
     values = {field: re.findall('<th scope="row">([^<]+)<', table) for field, table in tables.items()}
     assert values["age"] == ["0 years", *(f"{age} years" for age in patient_effect.CURVE_YEARS[1:]), "unknown"]
     assert (values["sex"], values["body site"]) == (list(SEX.choices), list(SITE.choices))
@@ -128,7 +128,7 @@ def test_a_question_sends_the_image_through_each_network_once(
     predictors.choose(BOTH, someone())  # which asks each of them once
     monkeypatch.setattr(OnnxNetwork, "encode", counting)
     _, effect, curve = handlers.predict_one(predictors, send(photograph()), "60", "male", "back", choice, "grad-cam")
-    assert "by body site" in effect
+    assert "By body site" in effect
     assert curve.visible
     assert sum(seen) == models * ORIENTATIONS
 
