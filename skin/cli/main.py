@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from skin import __version__
+from skin import DISCLAIMER, __version__
 from skin.cli import benchmark, data, evaluate, export, predict, runs, serve, train
 from skin.errors import UserError
 
 app = typer.Typer(
-    help="Train, compare and explain skin-lesion classifiers. For research and education, never for diagnosis.",
+    help=f"Train, compare and explain skin-lesion classifiers. {DISCLAIMER}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from skin import DISCLAIMER
 from skin import run as runs
 from skin.cli.options import AsJson, Home, pairs
 from skin.cli.output import print_json, print_table
@@ -46,7 +47,7 @@ def predict(
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Predict the diagnosis of images. For research and education, never for diagnosis.
+    """Predict the diagnosis of images. For research and education only, not for diagnosis.
 
     An image that cannot be read has its error in its row, and the rest goes on.
     """
@@ -94,7 +95,7 @@ def _show_answers(rows: Sequence[batch.Row], summary: str) -> None:
     )
     print(summary)
     rule = f"Risk is {RISK_RULE}. " if any(row.get("risk") for row in rows) else ""
-    print(f"{rule}For research and education, never for diagnosis.")
+    print(f"{rule}{DISCLAIMER}")
 
 
 def _cells(row: batch.Row) -> list[str]:

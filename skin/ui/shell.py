@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from skin import theme
+from skin import DISCLAIMER, theme
 from skin.run import list_runs
 from skin.ui import server
 from skin.ui.access import Access
@@ -24,7 +24,7 @@ from skin.workspace import Workspace, assets
 
 TITLE = "Skin Lesion Lab"
 PURPOSE = "Train, explain and compare classifiers of dermatoscopic images, with and without the patient's data."
-NOTICE = "For research and education only, not for diagnosis. Show a lesion that worries you to a doctor."
+NOTICE = f"{DISCLAIMER} Show a lesion that worries you to a doctor."
 TICK_SECONDS = 2
 LOGO = "logo.svg"
 MAX_UPLOAD = "20mb"

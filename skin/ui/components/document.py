@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from skin import DISCLAIMER
 from skin.plots.style import FONTS
 from skin.theme import document_properties
 from skin.ui.components.templates import render
 from skin.workspace import assets
-
-NOTICE = "For research and education only, not for diagnosis."
 
 
 def document(title: str, sections: Mapping[str, Markup], figures: Sequence[go.Figure]) -> str:
@@ -22,7 +21,7 @@ def document(title: str, sections: Mapping[str, Markup], figures: Sequence[go.Fi
     return render(
         "components/document.html",
         title=title,
-        notice=NOTICE,
+        notice=DISCLAIMER,
         style=Markup(document_properties() + (assets() / "report.css").read_text()),
         fonts=Markup(FONTS),
         sections=sections,
