@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from skin.errors import UsageError, UserError
 
@@ -67,6 +68,11 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return address.lower() == "localhost"
+
+
+def client_of(scope: Mapping[str, Any]) -> str:
+    """The address that a request (its ASGI scope) comes from, "" where there is none (a local socket)."""
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def check_address(host: str | None, port: int | None) -> None:

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
 from typing import Any, get_type_hints
 
 import gradio as gr
-from gradio.context import get_blocks_context
-from gradio.events import api
 
+from skin import DISCLAIMER
 from skin.data.image_file import MAX_BYTES, MAX_PIXELS
 from skin.errors import UsageError
 from skin.inference import batch
@@ -17,9 +15,10 @@ from skin.inference.batch import Row
 from skin.inference.predictor import RISK_RULE, SHIPPED, Record
 from skin.patient import UNKNOWN, ChoiceField, NumberField
 from skin.task import HAM10000
-from skin.ui import uploads
+from skin.ui import gradio_internals, uploads
 from skin.ui.components.events import with_gradio_errors
 from skin.ui.components.predictors import AUTOMATIC, BOTH, Predictors
+from skin.ui.gradio_internals import GRADIOS_EXAMPLE, ApiParameter
 
 PREDICT_EVENT: dict[str, Any] = {"concurrency_id": "predict", "concurrency_limit": 4}
 """Single predictions have turns of their own, so that they wait neither for a training nor for a batch."""
@@ -77,7 +76,7 @@ class Endpoints:
         model: str = AUTOMATIC,
         patient: dict[str, Any] | None = None,
     ) -> Record:
-        """Predict the diagnosis of one dermatoscopic image. For research and education only, never a diagnosis."""
+        """Predict the diagnosis of one dermatoscopic image."""
         upload = uploads.read(image)
         if upload is None:
             raise UsageError("There is no image: upload one, then name what the upload returned.")
@@ -92,7 +91,7 @@ class Endpoints:
     def predict_batch(
         self, images: list[gr.FileData], patients: gr.FileData | None = None, model: str = AUTOMATIC
     ) -> list[Row]:
-        """Predict many images. For research and education only, never a diagnosis."""
+        """Predict many images."""
         upload = uploads.read(patients)
         known = batch.read_patients(*upload, self.predictors.task(model)) if upload else {}
         return batch.predict_all(partial(self.predictors.choose, model), uploads.read_all(images), known)
@@ -105,14 +104,12 @@ class Endpoints:
 
 def _publish(function: Callable[..., Any], returns: str, event: Mapping[str, Any]) -> None:
     """Offer a function under its name, with what its API page says: by itself `gr.api` tells the types alone."""
-    about = f"{function.__doc__} {returns}"
-    endpoint = api(with_gradio_errors(function), api_name=function.__name__, api_description=about, **event)
-    page: Any = get_blocks_context()
-    for name, number in zip(signature(function).parameters, endpoint["inputs"], strict=True):
-        component = page.blocks[number]
-        component.label = name
-        component.api_info()["additional_description"] = PARAMETERS[name]
-        if isinstance(field := _FIELDS.get(name), ChoiceField):
-            component.api_info()["enum"] = list(field.choices)
-        if name in EXAMPLES:
-            component.example_payload = partial(EXAMPLES.get, name)
+    about = f"{function.__doc__} {DISCLAIMER} {returns}"
+    parameters = {name: _parameter(name) for name in PARAMETERS}
+    gradio_internals.publish(with_gradio_errors(function), about, parameters, **event)
+
+
+def _parameter(name: str) -> ApiParameter:
+    field = _FIELDS.get(name)
+    values = tuple(field.choices) if isinstance(field, ChoiceField) else ()
+    return ApiParameter(PARAMETERS[name], values, EXAMPLES.get(name, GRADIOS_EXAMPLE))

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from skin.ui import server, shell
+from skin.ui import shell
 from skin.ui.access import access_of, check_address, trust_proxies_of_a_space
+from skin.ui.gradio_internals import keep_uploads_in
 from skin.workspace import Workspace
 
 
@@ -15,7 +16,7 @@ def launch(host: str | None, port: int | None, share: bool, read_only: bool, hom
     """
     check_address(host, port)
     workspace = Workspace.locate(home)
-    server.keep_uploads_in(workspace.uploads)
+    keep_uploads_in(workspace.uploads)
     access = access_of(read_only, share, os.environ, host)
     trust_proxies_of_a_space()
     blocks = shell.build(workspace, access.read_only)

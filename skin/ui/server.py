@@ -1,38 +1,20 @@
-"""How the app is served: how often a password may be tried, and how much may be asked, sent and kept.
-
-Everything that reaches into Gradio is here, as read in Gradio 6.31:
-
-- `blocks.launch`, `routes.App.create_app`: middleware and a lifespan that `launch(app_kwargs=…)` is given run inside
-  Gradio's own. `POST /login` is the one route that takes a password; its page reloads on 200, says that the password is
-  wrong on 400 and is silent on anything else.
-- `queueing.Queue`: `push` takes in every call, and what it refuses as "queue_full" or "error" is answered with 503 or 400
-  and a `detail`; a call without an optional argument fails without a word in what follows; `get_events` picks what is
-  worked on next; `pending_…` keep what a session has yet to be sent.
-- `state_holder.SessionState`: a session keeps a configuration of every component, some 400 kB in this app.
-- `route_utils.GradioMultiPartParser`: deletes the files of an upload on a MultiPartException, and on nothing else.
-- `route_utils.delete_files_created_by_app`: deletes files of this process alone, and forgets only those it finds.
-"""
+"""How the app is served: how often a password may be tried, and how much may be asked, sent and kept."""
 
 import asyncio
 import contextlib
 import errno
 import hmac
-import os
 import shutil
 import time
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from anyio.to_thread import run_sync
-from gradio.block_function import BlockFunction
-from gradio.queueing import Event, Queue
-from gradio.server_messages import ProcessCompletedMessage
-from starlette.datastructures import MutableHeaders, QueryParams
+from starlette.datastructures import MutableHeaders
 from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -40,10 +22,19 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from skin.data.image_file import MAX_BYTES
-from skin.errors import UsageError
 from skin.ui import uploads
-from skin.ui.access import Access
+from skin.ui.access import Access, client_of
 from skin.ui.endpoints import BATCH_EVENT
+from skin.ui.gradio_internals import (
+    LOGIN_ROUTE,
+    UNUSED_ROUTES,
+    UPLOAD_ROUTE,
+    Call,
+    Listening,
+    QueueRules,
+    bound_queue,
+    route,
+)
 
 LOGIN_SECONDS = 600
 LOGINS_OF_A_CLIENT = 10
@@ -57,9 +48,6 @@ SESSIONS = 150
 
 LISTEN_SECONDS = 30
 """A call whose answer nobody has asked for within this time is dropped."""
-
-CLOSED = ("/component_server", "/deep_link", "/file=http", "/process_recording")
-"""Routes of Gradio that the app does not use, and that read, write or fetch much for whoever asks."""
 
 MAX_BODY = 8_000_000
 """Bytes of any request but an upload."""
@@ -108,15 +96,23 @@ ALL_ARE_WAITING = "The app is busy, and too many are waiting already: try again 
 NOBODY_LISTENED = "This call was dropped, as nobody asked for its answer in time: call again."
 
 
-def keep_uploads_in(folder: Path) -> None:
-    """Have Gradio keep uploads in this folder."""
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-
-
 def bound(blocks: gr.Blocks) -> None:
-    """Limit what may wait for the app, on the one way to it that is left open: the queue."""
-    blocks.api_open = False
-    blocks._queue = _Queue(blocks)
+    """Limit the calls that may wait for the app, on the one way to it that is left open: the queue."""
+    bound_queue(blocks, QueueRules(_refusal, _drop))
+
+
+def _refusal(call: Call, waiting: Sequence[Call]) -> str:
+    alike = [other for other in waiting if other.kind == call.kind]
+    for calls, limit in ((alike, KINDS.get(call.kind, ONE_KIND)), (waiting, EVERYTHING)):
+        if sum(other.client == call.client for other in calls) >= limit.of_a_client:
+            return YOURS_ARE_WAITING
+        if len(calls) >= limit.in_all:
+            return ALL_ARE_WAITING
+    return ""
+
+
+def _drop(seconds: float) -> str:
+    return NOBODY_LISTENED if seconds > LISTEN_SECONDS else ""
 
 
 def settings(access: Access, folder: Path) -> dict[str, Any]:
@@ -132,7 +128,7 @@ def settings(access: Access, folder: Path) -> dict[str, Any]:
         Middleware(_Closed),
         Middleware(_LoginThrottle),
         Middleware(_BodyLimit, folder=folder),
-        Middleware(_Listening),
+        Middleware(Listening),
     ]
 
     @contextlib.asynccontextmanager
@@ -191,7 +187,7 @@ class _LoginThrottle:
         self.attempts: deque[tuple[float, str]] = deque()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != "/login":
+        if scope["type"] != "http" or scope["method"] != "POST" or route(scope) != LOGIN_ROUTE:
             await self.app(scope, receive, send)
             return
         if self._is_exhausted(client_of(scope)):
@@ -215,24 +211,14 @@ class _LoginThrottle:
         return mine >= LOGINS_OF_A_CLIENT or len(self.attempts) >= LOGINS_IN_ALL
 
 
-def client_of(scope: Scope) -> str:
-    """The address that is calling, "" where there is none (a local socket)."""
-    return str(scope["client"][0]) if scope.get("client") else ""
-
-
-def _path(scope: Scope) -> str:
-    """The route without Gradio's prefix."""
-    return str(scope["path"]).removeprefix("/gradio_api").rstrip("/")
-
-
 class _Closed:
-    """Gradio's routes but for CLOSED."""
+    """Answers that there is nothing on the routes of Gradio that the app does not use."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_closed = scope["type"] == "http" and _path(scope).startswith(CLOSED)
+        is_closed = scope["type"] == "http" and route(scope).startswith(UNUSED_ROUTES)
         await (JSONResponse({"detail": "Not Found"}, 404) if is_closed else self.app)(scope, receive, send)
 
 
@@ -257,6 +243,9 @@ class _Body:
             self.is_answered = True
             await self._send(message)
 
+    async def refuse(self, scope: Scope, answer: JSONResponse) -> None:
+        await answer(scope, self._receive, self._send)
+
 
 class _BodyLimit:
     """Ends requests that send more than there is room for, and says so."""
@@ -269,7 +258,7 @@ class _BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
-        elif _path(scope) == "/upload":
+        elif route(scope) == UPLOAD_ROUTE:
             room = await run_sync(self._room)
             body = _Body(receive, send, lambda _: sum(other.received for other in self.arriving) > room)
             self.arriving.add(body)
@@ -288,7 +277,7 @@ class _BodyLimit:
         finally:
             self.arriving.discard(body)
         if body.is_over:
-            await refusal(scope, body._receive, body._send)
+            await body.refuse(scope, refusal)
 
     def _room(self) -> int:
         """Bytes that may be uploaded now, after what can go has gone."""
@@ -301,106 +290,3 @@ class _BodyLimit:
     def _free(self) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
         return min(MAX_KEPT - uploads.size_of(self.folder), shutil.disk_usage(self.folder).free - SPARE_DISK)
-
-
-class _Queue(Queue):
-    """Gradio's queue, which refuses what is too much, drops what nobody waits for and keeps nothing that was sent."""
-
-    def __init__(self, blocks: gr.Blocks) -> None:
-        super().__init__(True, blocks.max_threads, 1, None, blocks)
-        self.listeners: Counter[str] = Counter()
-        self.ANALYTICS_MAX_EVENTS = 1
-
-    def compute_analytics_summary(self, _: object) -> dict[str, Any]:
-        """None: after every call Gradio makes a table of the last 10,000, which nobody may see."""
-        return dict(self.cached_event_analytics_summary)
-
-    async def push(self, body: Any, request: Any, username: str | None) -> Any:
-        fn = self.blocks.fns.get(body.fn_index)
-        if fn and (refusal := self._refusal(fn.concurrency_id, client_of(request.scope))):
-            return False, refusal, "queue_full"
-        try:
-            if fn:
-                body.data += _defaults(fn, len(body.data))
-        except UsageError as error:
-            return False, str(error), "error"
-        return await super().push(body, request, username)
-
-    def _refusal(self, kind: str, client: str) -> str | None:
-        everything = [event for queue in self.event_queue_per_concurrency_id.values() for event in queue.queue]
-        same = [event for event in everything if event.concurrency_id == kind]
-        for events, limit in ((same, KINDS.get(kind, ONE_KIND)), (everything, EVERYTHING)):
-            if sum(client_of(event.request.scope) == client for event in events) >= limit.of_a_client:
-                return YOURS_ARE_WAITING
-            if len(events) >= limit.in_all:
-                return ALL_ARE_WAITING
-        return None
-
-    def get_events(self) -> Any:
-        for queue in self.event_queue_per_concurrency_id.values():
-            for event in [event for event in queue.queue if self._is_abandoned(event)]:
-                queue.queue.remove(event)
-                self.event_ids_to_events.pop(event._id, None)
-                self.pending_event_ids_session.get(event.session_hash, set()).discard(event._id)
-                self.send_message(event, ProcessCompletedMessage(output={"error": NOBODY_LISTENED}, success=False))
-        return super().get_events()
-
-    def _is_abandoned(self, event: Event) -> bool:
-        is_heard = event.session_hash in self.listeners or event._id in self.listeners
-        return not is_heard and time.monotonic() - event.enqueue_time > LISTEN_SECONDS
-
-    @contextlib.contextmanager
-    def listening(self, event_id: str | None, session: str) -> Iterator[None]:
-        """While somebody is listening to a session, or to one event.
-
-        A session that was made for one call is forgotten afterwards. That of a page keeps its place for messages, because
-        the page may listen anew after the last answer was sent, and would be told that the connection is lost; Gradio
-        keeps at most 2,000 of these.
-        """
-        names = {event_id or session, session}
-        self.listeners.update(names)
-        try:
-            yield
-        finally:
-            self.listeners -= Counter(names)  # drops those at none
-            if session == event_id and not self.pending_event_ids_session.get(session):
-                self.pending_event_ids_session.pop(session, None)
-                self.pending_messages_per_session.pop(session, None)
-                self.blocks.state_holder.session_data.pop(session, None)
-                self.blocks.state_holder.time_last_used.pop(session, None)
-
-    def session_of(self, event_id: str) -> str:
-        """The session that an event belongs to, which is the event itself where the caller named none."""
-        sessions = (session for session, ids in self.pending_event_ids_session.items() if event_id in ids)
-        return next(sessions, event_id)
-
-
-def _defaults(fn: BlockFunction, n_given: int) -> list[Any]:
-    """Values of the arguments that a call left out. Raises UsageError where one of them must be given."""
-    left_out = list(signature(fn.fn).parameters.values())[n_given : len(fn.inputs)] if fn.fn else []
-    missing = [parameter.name for parameter in left_out if parameter.default is parameter.empty]
-    if missing:
-        raise UsageError(f"The call lacks a value of {' and of '.join(missing)}.")
-    return [parameter.default for parameter in left_out]
-
-
-class _Listening:
-    """Tells the queue who listens for answers."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._listening(scope):
-            await self.app(scope, receive, send)
-
-    def _listening(self, scope: Scope) -> contextlib.AbstractContextManager[None]:
-        if scope["type"] != "http" or scope["method"] != "GET":
-            return contextlib.nullcontext()
-        queue: _Queue = scope["app"].get_blocks()._queue
-        if _path(scope) == "/queue/data":
-            return queue.listening(None, QueryParams(scope["query_string"]).get("session_hash", ""))
-        if _path(scope).startswith("/call/"):
-            event_id = _path(scope).rpartition("/")[2]
-            return queue.listening(event_id, queue.session_of(event_id))
-        return contextlib.nullcontext()

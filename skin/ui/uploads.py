@@ -10,10 +10,9 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from gradio.utils import get_upload_folder
-
 from skin.data.image_file import MAX_BYTES
 from skin.errors import UserError
+from skin.ui.gradio_internals import upload_folder
 
 MAX_FILES = 500
 """Images of one batch."""
@@ -56,7 +55,7 @@ def _path(sent: Sent) -> tuple[Path, str]:
     if not isinstance(text, str) or not text or "\0" in text:
         raise UserError("This is no uploaded file: upload an image first, then name what the upload returned.")
     path = Path(text).resolve()
-    if not path.is_relative_to(Path(get_upload_folder()).resolve()):
+    if not path.is_relative_to(upload_folder().resolve()):
         raise UserError("Only uploaded files are read: upload the image first, then name what the upload returned.")
     name = sent.get("orig_name") if isinstance(sent, dict) else None
     return path, str(name or path.name)

@@ -5,8 +5,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from markupsafe import Markup
 
 from skin.data.splits import key_of_test
@@ -21,6 +19,7 @@ from skin.ui.components.loaded_report import LoadedReport, ReportKey, reported_r
 from skin.ui.components.notices import paragraph, status_line
 from skin.ui.components.open_datasets import OpenDatasets
 from skin.ui.components.tables import folded, headed, picture_list, rows_table
+from skin.ui.gradio_internals import save_for_browser
 from skin.workspace import Workspace
 
 N_PICTURES = 24
@@ -134,7 +133,7 @@ def show_classes(compared_runs: ComparedRuns) -> list[Any]:
 def make_file(kind: str, compared_runs: ComparedRuns) -> str:
     """Path of a file to download, for a row of DOWNLOADS."""
     suffix, write = DOWNLOADS[kind]
-    return save_bytes_to_cache(write(compared_runs).encode(), f"comparison.{suffix}", get_upload_folder())
+    return save_for_browser(write(compared_runs).encode(), f"comparison.{suffix}")
 
 
 def disagreement_choices(compared_runs: ComparedRuns) -> Any:

@@ -2,11 +2,11 @@
 
 import functools
 from dataclasses import dataclass
-from typing import cast
 
 import gradio as gr
 
 from skin.ui.components.open_datasets import OpenDatasets
+from skin.ui.gradio_internals import last_tab
 from skin.workspace import Workspace
 
 RUN_LOCALLY = "On your own machine you can: python app.py."
@@ -38,4 +38,4 @@ class AppContext:
 
 def current_tab(context: AppContext) -> gr.Tab:
     """The tab whose `build` was called; its `select` also tells of a link that leads to it."""
-    return cast("gr.Tab", context.tabs.children[-1])
+    return last_tab(context.tabs)

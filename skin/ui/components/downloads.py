@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from skin.ui.components.keyed_state import KeyedState
+from skin.ui.gradio_internals import Listener
 
 
 def hidden_download(name: str) -> gr.DownloadButton:
@@ -15,7 +15,7 @@ def hidden_download(name: str) -> gr.DownloadButton:
     return gr.DownloadButton(elem_id=f"made-{name}", elem_classes="made-file")
 
 
-def save_when_made(making: Dependency, hidden: gr.DownloadButton) -> None:
+def save_when_made(making: Listener, hidden: gr.DownloadButton) -> None:
     """Have the browser save the file once `making` has put it behind the button."""
     # A moment later, because its link must have reached the page.
     press = f"() => setTimeout(() => document.querySelector('#{hidden.elem_id}')?.click(), 100)"

@@ -9,8 +9,6 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 import plotly.graph_objects as go
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from skin.data import pixels, splits
@@ -28,6 +26,7 @@ from skin.ui.components.open_datasets import OpenDataset, OpenDatasets, SentImag
 from skin.ui.dataset import summary
 from skin.ui.dataset.filter_form import N_FILTERS, filters_of, reset_filter_values
 from skin.ui.dataset.filters import DatasetView, Filters
+from skin.ui.gradio_internals import save_for_browser
 
 THUMBNAILS = 24
 """Images on one page of the gallery."""
@@ -221,7 +220,7 @@ def show_table(open_datasets: OpenDatasets, view: DatasetView, search: str) -> t
     texts = opened.texts[frame.index]
     found = frame[texts.str.contains(search.strip().lower(), regex=False)][opened.columns]
     file_name = "images-synthetic.csv" if opened.dataset.synthetic else "images.csv"
-    file = save_bytes_to_cache(write_table(found).encode(), file_name, get_upload_folder())
+    file = save_for_browser(write_table(found).encode(), file_name)
     shown = f"the first {TABLE_ROWS} of them here, all in the file" if len(found) > TABLE_ROWS else "all shown"
     return found.head(TABLE_ROWS), f"{len(found):,} found, {shown}", file
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import gradio as gr
 import plotly.graph_objects as go
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from skin.errors import UsageError, UserError
 from skin.evaluation import prediction_table
@@ -22,6 +20,7 @@ from skin.ui.components.loaded_report import LoadedReport, ReportKey, load_by_ke
 from skin.ui.components.notices import paragraph, status_line
 from skin.ui.components.open_datasets import OpenDatasets
 from skin.ui.components.tables import headed, picture_list
+from skin.ui.gradio_internals import save_for_browser
 from skin.ui.performance import sections
 from skin.ui.performance.export import CURVES, DOWNLOADS, FIGURES, N_MISTAKES, stage_sentences
 from skin.workspace import Workspace
@@ -215,4 +214,4 @@ def make_file(kind: str, loaded: LoadedReport) -> str:
     """Path of a file to download, for a row of DOWNLOADS."""
     suffix, write = DOWNLOADS[kind]
     name = f"{loaded.title.replace(', ', '-').replace(' ', '-')}.{suffix}"
-    return save_bytes_to_cache(write(loaded).encode(), name, get_upload_folder())
+    return save_for_browser(write(loaded).encode(), name)

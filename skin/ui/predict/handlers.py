@@ -9,8 +9,6 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from markupsafe import Markup
 from PIL import Image
 
@@ -28,6 +26,7 @@ from skin.ui.components.notices import notice
 from skin.ui.components.open_datasets import OpenDatasets, SentImage
 from skin.ui.components.predictors import AUTOMATIC, Predictors
 from skin.ui.components.templates import render
+from skin.ui.gradio_internals import save_for_browser
 from skin.ui.predict import batch_results, patient_form, result_card
 from skin.ui.predict.examples import Example, Examples, example_buttons, sent_example
 from skin.ui.predict.heatmap_overlay import heatmap_overlay
@@ -130,7 +129,7 @@ def predict_many(
     patients = batch.read_patients(*upload, predictors.task(choice)) if upload else {}
     rows = batch.predict_all(partial(predictors.choose, choice), uploads.read_all(files), patients, progress.tqdm)
     csv = write_table(batch.to_frame(rows)).encode()
-    path = save_bytes_to_cache(csv, "predictions.csv", get_upload_folder())
+    path = save_for_browser(csv, "predictions.csv")
     html = notice(batch.summary(rows, patients)) + batch_results.batch_table(rows)
     return html, gr.DownloadButton(value=path, visible=True)
 
@@ -214,7 +213,7 @@ def fill_in_sent_image(
 def _fill(
     predictors: Predictors, choice: object, example: Example, example_patient: ExamplePatient, current: FormValues
 ) -> tuple[Any, ...]:
-    path = save_bytes_to_cache(example.content, "example.jpg", get_upload_folder())
+    path = save_for_browser(example.content, "example.jpg")
     patient = patient_form.form_values(predictors.task_or_default(choice), example.patient)
     truth = gr.HTML(example.truth, visible=True)
     return path, *patient, truth, ExamplePatient(patient, example_patient.withdrawn(current)), time.time_ns()

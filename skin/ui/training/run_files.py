@@ -1,14 +1,12 @@
 """Files of a run to download: copies among the uploads, which are deleted as those are."""
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import hash_file
-from gradio.utils import get_upload_folder
 
 from skin import run as runs
 from skin.errors import UsageError, UserError
@@ -16,6 +14,7 @@ from skin.files import replace_file
 from skin.run import Run
 from skin.ui.components import downloads
 from skin.ui.components.events import with_gradio_errors
+from skin.ui.gradio_internals import upload_folder
 from skin.ui.training.run_snapshot import RunsSnapshot
 from skin.workspace import Workspace
 
@@ -90,7 +89,9 @@ def make_file(workspace: Workspace, read_only: bool, run_file: RunFile, snapshot
     if not is_there(run, run_file, read_only):
         raise UserError(f"{run.name} has no {run_file.file} that could be downloaded.")
     try:
-        copy = Path(get_upload_folder()) / hash_file(source) / f"{run.name}-{run_file.file}"
+        with source.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        copy = upload_folder() / content / f"{run.name}-{run_file.file}"
     except OSError as error:
         raise UserError(f"{run_file.file} of {run.name} cannot be read ({error.strerror}).") from error
     replace_file(copy, partial(shutil.copyfile, source))
