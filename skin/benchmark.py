@@ -59,7 +59,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Result:
-    """What one benchmark measured."""
+    """The outcome of one benchmark."""
 
     name: str
     label: str
@@ -240,7 +240,7 @@ def _train_on(n_images: int, workspace: Workspace) -> float:
 
 
 def _typical_seconds(work: Callable[[], object]) -> float:
-    """What a user waits for, as a rule: the median."""
+    """The median: the time that a user waits, as a rule."""
     return statistics.median(_seconds(work) for _ in range(_REPEATS))
 
 
@@ -318,7 +318,7 @@ STRESS: dict[str, Benchmark] = {
 """The benchmarks of the app under load by name."""
 
 GROUPS = {"speed": BENCHMARKS, "stress": STRESS}
-"""What `python -m skin benchmark` measures by the name that it is given."""
+"""The benchmarks of `python -m skin benchmark` by the name that it is given."""
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ PRECISIONS = ("off", "float16", "bfloat16")
 
 @dataclass(frozen=True)
 class FieldInfo:
-    """What a form, a parser and a table need to know of one field of `TrainConfig`."""
+    """One field of `TrainConfig`, as a form, a parser and a table need it."""
 
     name: str
     label: str
@@ -38,7 +38,7 @@ class FieldInfo:
 
     @property
     def bounds(self) -> str:
-        """What it may be, in words; "" where anything goes that is found."""
+        """The values that it may have, in words; "" where anything goes that is found."""
         if self.minimum is None or self.maximum is None:
             return ", ".join(map(str, self.choices))
         return f"{in_digits(self.minimum)} to {in_digits(self.maximum)}"
@@ -53,7 +53,7 @@ class FieldInfo:
         return self._converted(value)
 
     def problem(self, value: object) -> str:
-        """What is wrong with `value`, as a sentence that lacks the field's name; "" where nothing is."""
+        """The fault of `value`, as a sentence that lacks the field's name; "" where there is none."""
         try:
             parsed = self._converted(value)
         except (ValueError, KeyError, OverflowError):
@@ -288,7 +288,7 @@ class TrainConfig:
 
 
 def field_infos() -> tuple[FieldInfo, ...]:
-    """What is known of every field of TrainConfig, in order."""
+    """The fields of TrainConfig, in order."""
     return tuple(
         FieldInfo(name=field.name, type=type(field.default), default=field.default, **field.metadata)
         for field in dataclasses.fields(TrainConfig)

@@ -19,7 +19,7 @@ _TELLING = ("tensorflow", "tensorflow-cpu", "nvidia-cudnn-cu12", "jax-cuda12-plu
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides on the device.
+    """The facts that decide on the device.
 
     `system` is as `platform.system()` names it; `gpu` is the maker of a GPU that is there, or ""; `backend` is Keras';
     `packages` are those of _TELLING that are installed.
@@ -100,4 +100,4 @@ def _unknown(_: Machine) -> str:
 
 
 _OBSTACLES = {"tensorflow": _of_tensorflow, "jax": _of_jax}
-"""What keeps each of Keras' backends off a GPU that is there: a sentence that says what to do, or ""."""
+"""Obstacles that keep each of Keras' backends off a GPU that is there: a sentence that says what to do, or ""."""

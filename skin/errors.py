@@ -1,4 +1,4 @@
-"""What a user did that cannot work, said in one sentence."""
+"""Errors of a user: a request that cannot work, said in one sentence."""
 
 
 class UserError(Exception):

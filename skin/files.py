@@ -24,10 +24,10 @@ _PARTIAL = re.compile(r"\.(\d+)(?:@([\w-]+))?\..+", re.DOTALL)
 _MACHINE = re.sub(r"[^\w-]", "-", socket.gethostname()) or "-"
 
 _FORGOTTEN_SECONDS = 86_400.0
-"""After which nobody is taken to write what lies still in a folder that machines share."""
+"""Age after which nobody is taken to write what lies still in a folder that machines share."""
 
 _CLOCK_SECONDS = 2.0
-"""By so much the start time of a process may lie behind the true one."""
+"""Seconds by which the start time of a process may lie behind the true one."""
 
 _ADVICE = {
     errno.ENOSPC: "free some space and try again",
@@ -66,7 +66,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What the JSON file holds. Raises ValueError when it is missing or damaged, whatever is wrong with it."""
+    """The content of the JSON file. Raises ValueError when it is missing or damaged, whatever is wrong with it."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, RecursionError) as error:
@@ -107,13 +107,13 @@ def unwritten(path: Path, error: OSError) -> UserError:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What processes that are dead now were writing in the folder."""
+    """Files in the folder that processes which are dead now were writing."""
     found = ((entry, _PARTIAL.fullmatch(entry.name)) for entry in folder.glob(".*"))
     return [entry for entry, name in found if name and not _may_be_written_by(int(name[1]), name[2] or _MACHINE, entry)]
 
 
 def _may_be_written_by(pid: int, machine: str, entry: Path) -> bool:
-    """Whether this process lives and began before the entry was last written; a recycled pid did not.
+    """True where this process lives and began before the entry was last written; a recycled pid did not.
 
     Of another machine nobody here knows: what was written lately is then taken to be in work.
     """

@@ -1,4 +1,4 @@
-"""What the owner of a run noted about it: a text and tags, in `notes.json` in the run folder."""
+"""Notes of a run's owner: a text and tags, in `notes.json` in the run folder."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ class Notes:
 
 
 def load(run: Run) -> Notes:
-    """What is noted about the run. Raises UserError when the file is damaged."""
+    """The notes on the run. Raises UserError when the file is damaged."""
     if not run.notes_path.exists():
         return Notes()
     try:

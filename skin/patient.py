@@ -1,4 +1,4 @@
-"""What may be known of the patient of an image: kinds of fields, each with its one parsing and one encoding."""
+"""The patient of an image: kinds of fields, each with its one parsing and one encoding."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 """A choice of whose value nothing is known, and the word for any value that is missing."""
 
 Value = float | str
-"""Of a field: a number, or one of its choices."""
+"""The value of a field: a number, or one of its choices."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Patient:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether no field at all is known."""
+        """True where no field at all is known."""
         return not self.known
 
     def having(self, name: str, value: Value | None) -> "Patient":

@@ -69,7 +69,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _is_plain(value: Any, kind: type) -> bool:
-    """Whether the value is of this type; an int may stand for a float, no bool for a number, and none is endless."""
+    """True where the value is of this type; an int may stand for a float, no bool for a number, and none is endless."""
     if isinstance(value, int) and kind in (int, float):
         return not isinstance(value, bool) and abs(value) <= LARGEST
     return isinstance(value, kind)

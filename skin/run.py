@@ -56,7 +56,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 
 
 class State(StrEnum):
-    """What a run is doing."""
+    """The state of a run."""
 
     QUEUED = "queued"
     PREPARING = "preparing"
@@ -69,13 +69,13 @@ class State(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """Whether a living job is expected to stand behind the run."""
+        """True where a living job is expected to stand behind the run."""
         return self in (State.QUEUED, State.PREPARING, State.TRAINING, State.EVALUATING)
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a run is doing, and which job does it: None where it was never started.
+    """The state of a run, and its job: None where it was never started.
 
     Times are seconds since the epoch, `heartbeat` that of the job's last sign of life. `eta_seconds` is of the stage,
     `run_eta_seconds` and `share`, from 0 to 1, of the whole run.
@@ -100,12 +100,12 @@ class Status:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the job still runs, or waits to, as its engine says."""
+        """True while the job runs, or waits to, as its engine says."""
         return self.job is not None and self.job.is_alive(self.heartbeat)
 
     @property
     def is_running(self) -> bool:
-        """Whether a living job trains the run, or waits to."""
+        """True while a living job trains the run, or waits to."""
         return self.state.is_active and self.is_alive
 
     @property
@@ -227,7 +227,7 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What it tells apart. Raises UserError when the file is damaged or of a kind that is not known here."""
+        """The task that it was trained on. Raises UserError when the file is damaged or of an unknown kind."""
         return Task.load(self.task_path) if self.task_path.exists() else BEFORE_TASKS
 
     def keep_task(self, task: Task) -> None:
@@ -241,7 +241,7 @@ class Run:
             )
 
     def status(self) -> Status:
-        """What the run does now; "interrupted" where its job died without a word.
+        """The run's status now; "interrupted" where its job died without a word.
 
         Where the file is missing or damaged, the rest of the folder tells. Raises UserError when that cannot, either.
         """
@@ -265,7 +265,7 @@ class Run:
         return status
 
     def _status_from_the_rest(self) -> Status:
-        """What the other files tell of a run whose status is missing or damaged."""
+        """A status made from the other files of a run whose own is missing or damaged."""
         try:
             made = self.config_path.stat().st_mtime
         except OSError as error:
@@ -336,7 +336,7 @@ class Run:
 
     @property
     def can_predict(self) -> bool:
-        """Whether the run is finished and exported, and its settings and task can be read."""
+        """True where the run is finished and exported, and its settings and task can be read."""
         try:
             return self.onnx_path.is_file() and self.sound_status().state is State.FINISHED
         except UserError:
@@ -344,7 +344,7 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run can predict and report."""
+        """True where the run can predict and report."""
         return self.status().state is State.FINISHED
 
 
@@ -493,12 +493,12 @@ def sweep(workspace: Workspace) -> None:
 
 
 def is_shipped(run: Run) -> bool:
-    """Whether the run came with the project (it, or its experiment, says so in a file `LICENSE`)."""
+    """True where the run came with the project (it, or its experiment, says so in a file `LICENSE`)."""
     return any((folder / "LICENSE").is_file() for folder in (run.folder, run.experiment) if folder)
 
 
 def is_own(workspace: Workspace, run: Run) -> bool:
-    """Whether the run is one of the user's own, not one that came with the project."""
+    """True where the run is one of the user's own, not one that came with the project."""
     is_within = run.folder.parent == workspace.runs
     if run.experiment is not None:
         is_within = run.experiment.parent == workspace.experiments

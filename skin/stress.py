@@ -30,7 +30,7 @@ from skin.workspace import PROJECT, Workspace
 
 @dataclass(frozen=True)
 class Load:
-    """How much is asked of the app."""
+    """The load that is put on the app."""
 
     predictions: int = 5_000
     sessions: int = 2_000
@@ -78,7 +78,7 @@ def _encoded(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def _lesion() -> bytes:
-    """What an ordinary visitor sends."""
+    """The upload of an ordinary visitor."""
     return _encoded(draw_lesion("nv", np.random.default_rng(0)), "JPEG", quality=90)
 
 
@@ -96,7 +96,7 @@ WARMING = 40
 """Predictions before the growth of the app is measured."""
 
 RETRY_SECONDS = 0.2
-"""After which a visitor asks again where too many wait."""
+"""Seconds after which a visitor asks again where too many wait."""
 
 
 # The app
@@ -156,7 +156,7 @@ class Visitor:
         self.question = {"data": [file, None, "unknown", "unknown", "automatic"]}
 
     def ask(self, session: str = "") -> str:
-        """What the app says to this session, a new one unless it is named; where too many wait, that comes at once."""
+        """The app's answer to this session, a new one unless it is named; where too many wait, it comes at once."""
         question = {**self.question, "session_hash": session or uuid.uuid4().hex}
         posted = self.client.post("/call/predict", json=question)
         if not posted.is_success:

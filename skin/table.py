@@ -28,7 +28,7 @@ class Table(NamedTuple):
 
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-"""How text begins that a spreadsheet takes for a formula, or that stands for such text."""
+"""Beginnings of text that a spreadsheet takes for a formula, or that stands for such text."""
 
 
 def write_table(table: pd.DataFrame, float_format: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What a model tells apart, and what it may know of a patient: the classes and fields of a data set, of a run, of a report.
+"""Tasks: the classes that a model tells apart and the fields of the patient that it may know.
 
 A data set says its task, a run keeps it in `task.json`, and everything above takes the diagnoses and fields from there. A
 folder of one's own brings such a file, too; `Task.parse` says what may stand in it.
@@ -90,12 +90,12 @@ class Task:
         return len(self.diagnoses)
 
     def asks_as(self, other: "Task") -> bool:
-        """Whether both tell the same apart and know the same of a patient, in whatever words."""
+        """True where both tell the same apart and know the same of a patient, in whatever words."""
         return (self.codes, self.encoding) == (other.codes, other.encoding)
 
     @property
     def encoding(self) -> tuple[tuple[object, ...], ...]:
-        """What the numbers of an encoded patient depend on."""
+        """All that the numbers of an encoded patient depend on."""
         rows = []
         for field in self.fields:
             rows.append((field.name, field.scale if isinstance(field, NumberField) else field.values))
@@ -120,7 +120,7 @@ class Task:
 
     @property
     def tells_malignant(self) -> bool:
-        """Whether some diagnoses are malignant and others are not, so that malignant-or-not is a question."""
+        """True where some diagnoses are malignant and others are not, so that malignant-or-not is a question."""
         return 0 < len(self.malignant) < len(self)
 
     @property
@@ -185,7 +185,7 @@ class Task:
         }
 
     def in_words(self, patient: Patient) -> str:
-        """What is known of the patient, and what is not."""
+        """The patient in words: the fields that are known, and those that are not."""
         return ", ".join(field.said(patient[field.name]) for field in self.fields)
 
     @cached_property
@@ -478,7 +478,7 @@ MALIGNANT_OR_NOT = Task(
         Diagnosis("other", "Not malignant", Malignancy.BENIGN, "Anything else.", "#1AA096"),
     ),
 )
-"""What is left of two tasks that share no diagnosis, but both say what is malignant."""
+"""The rest of two tasks that share no diagnosis, but both say what is malignant."""
 
 TASKS = {task.name: task for task in (HAM10000, ISIC2019)}
 """The tasks that come with the project, by name; a new one is a row, or a `task.json` in a folder of one's own."""

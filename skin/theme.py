@@ -12,10 +12,10 @@ GREY = "#7C828D"
 """Text that no style sheet reaches: 3.9 : 1 on white, 4.4 : 1 on near-black."""
 
 NEUTRAL = "#7A8BA6"
-"""Whatever stands for no diagnosis, because colours stand for diagnoses."""
+"""The colour of all that stands for no diagnosis, because colours stand for diagnoses."""
 
 ACCENT = "#3F68B4"
-"""Whatever is to be noticed and stands for no diagnosis."""
+"""The colour of all that is to be noticed and stands for no diagnosis."""
 
 RISK_COLOURS: Mapping[str, str] = {"low": "#1AA096", "moderate": "#D1B61E", "high": "#C9124A"}
 """One colour per value of `skin.task.Risk`."""

@@ -1,4 +1,4 @@
-"""Where everything that is written goes."""
+"""The folders that everything is written to."""
 
 import os
 from collections.abc import Mapping

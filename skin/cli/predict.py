@@ -70,7 +70,7 @@ def predict(
 
 
 def _patients(table: Path | None, task: Task, patient: Patient, images: Sequence[batch.Named]) -> batch.Patients:
-    """Whose each image is: what the table says or, without one, always this patient."""
+    """The patient of each image: the table's or, without one, always this one."""
     if table is None:
         return {name.lower(): patient for name, _ in images}
     if not patient.is_unknown:
@@ -82,7 +82,7 @@ def _patients(table: Path | None, task: Task, patient: Patient, images: Sequence
 
 
 def _models(workspace: Workspace, name: str | None) -> batch.Choose:
-    """Who is asked: the run of this name, else the one that fits what is known of the patient."""
+    """Choice of the predictors: the run of this name, else the one that fits what is known of the patient."""
     named = runs.get(workspace, name) if name else None
     opened = lru_cache(Predictor)
     return lambda patient: [opened(named or default_run(workspace, patient))]

@@ -28,7 +28,7 @@ LAYOUTS: dict[str, Callable[[Mapping[str, Path]], Table | None]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from; `read` is handed the name that was asked for."""
+    """A place that data sets come from; `read` is handed the name that was asked for."""
 
     title: str
     description: str
@@ -82,7 +82,7 @@ def read(folder: Path, workspace: Workspace, progress: Progress = silent) -> Con
 
 
 def listing(folder: Path) -> Contents:
-    """What the folder's table lists and has a file, without opening an image, which takes a while the first time.
+    """The folder's images that have a row and a file; none is opened, which takes a while the first time.
 
     Raises UserError when the folder is in none of LAYOUTS, or not one image can be used.
     """

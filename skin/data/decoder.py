@@ -25,7 +25,7 @@ MEMORY = 135_000_000
 """Bytes that a process may hold, the file and the image included."""
 
 SECONDS = 3
-"""Of computing for one image; a photograph of 50 million pixels takes a few tenths of a second."""
+"""Seconds of computing for one image; a photograph of 50 million pixels takes a few tenths of one."""
 
 SIMULTANEOUS = 2
 """Images that are decoded at once; the rest wait."""

@@ -36,7 +36,7 @@ _CHECK = 1
 
 @dataclass(frozen=True)
 class Table:
-    """What a layout's tables say, a row an image.
+    """The content of a layout's tables, a row an image.
 
     `columns` gives the column of "image_id", "lesion_id", "diagnosis", "confirmed_by", "source" and of every field of the
     task that is there. `needs_lesion` is whether an image of no named lesion is left out; else it is a lesion of its own.
@@ -48,13 +48,13 @@ class Table:
     needs_lesion: bool = False
 
     def value(self, row: Row, what: str) -> str:
-        """What the row says of this, "" where it says nothing."""
+        """The row's value of this column, "" where it has none."""
         return row.get(self.columns.get(what, ""), "")
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a folder holds: its images in the table's order, what was left out, and what was read with a remark."""
+    """The content of a folder: its images in the table's order, what was left out, and what was read with a remark."""
 
     task: Task
     images: tuple[LesionImage, ...]
@@ -72,7 +72,7 @@ def read(folder: Path, table: Table, workspace: Workspace, progress: Progress = 
 
 
 def listing(folder: Path, table: Table) -> Contents:
-    """What the table lists and has a file, without opening an image, which takes a while the first time.
+    """The images that have a row and a file; none is opened, which takes a while the first time.
 
     Raises UserError when not one image can be used.
     """
@@ -112,7 +112,7 @@ def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
 
 
 def _remarks(table: Table) -> Iterator[str]:
-    """What was read as unknown although something else, or nothing at all, stands in the table."""
+    """Remarks on values that were read as unknown although something else, or nothing at all, stands in the table."""
     if not table.rows:
         return
     for field in table.task.fields:

@@ -1,4 +1,4 @@
-"""By what images are grouped, to see whether a model serves everyone alike."""
+"""Groups of images, to see whether a model serves everyone alike."""
 
 from collections.abc import Callable
 

@@ -62,7 +62,7 @@ def download(workspace: Workspace) -> Path:
 
 
 def is_downloaded(workspace: Workspace) -> bool:
-    """Whether `download` would need no network."""
+    """True where `download` would need no network."""
     with _kaggle_cache(workspace.datasets / "kagglehub"):
         from kagglehub.cache import Cache
         from kagglehub.handle import parse_dataset_handle

@@ -22,7 +22,7 @@ MAX_PIXELS = {"JPEG": 50_000_000, "PNG": 24_000_000, "WEBP": 6_000_000, "TIFF": 
 _MOST = max(MAX_PIXELS.values())
 
 FORMATS = tuple(MAX_PIXELS)
-"""What is read, told from the content, never from the name."""
+"""The formats that are read, told from the content, never from the name."""
 
 MAX_BYTES = 20_000_000
 """Largest upload, in bytes."""

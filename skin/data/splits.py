@@ -123,7 +123,7 @@ def _cut(lesions: Sequence[str], rows: Mapping[str, Sequence[int]]) -> tuple[Seq
 
 
 def _of_folds(images: Sequence[LesionImage], groups: Sequence[str], seed: int, which: tuple[int, int]) -> Split:
-    """Of `which[0]` folds, stratified by diagnosis and made of whole groups, number `which[1]` tests."""
+    """The split of fold number `which[1]` of `which[0]`, stratified by diagnosis and made of whole groups."""
     from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
 
     folds, fold = which
@@ -209,7 +209,7 @@ def key_of_test(config: TrainConfig) -> tuple[str | int, ...]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two parts share: `lesions` lesions, which are in `images` images of the second part."""
+    """The common lesions of two parts: `lesions` of them, which are in `images` images of the second part."""
 
     first: str
     second: str
@@ -219,7 +219,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class LeakAudit:
-    """What a split's parts share.
+    """The overlaps of a split's parts.
 
     `shared_test_images` test images show a lesion that is in the training part too; by diagnosis out of `test_by_diagnosis`.
     """
@@ -231,7 +231,7 @@ class LeakAudit:
 
 
 def audit(split: Split, images: Sequence[LesionImage]) -> LeakAudit:
-    """What the parts of the split share. Raises UserError when the split names an image that is not there."""
+    """The overlaps of the parts of the split. Raises UserError when the split names an image that is not there."""
     by_id = {image.image_id: image for image in images}
     try:
         parts = {part: [by_id[image_id] for image_id in ids] for part, ids in split.parts.items()}

@@ -13,6 +13,6 @@ def orient(images: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def orient_back(images: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """What `orient` turned and mirrored, upright again."""
+    """The inverse of `orient`: a picture that it turned and mirrored, upright again."""
     mirrored = images[..., ::-1, :] if orientation >= 4 else images
     return np.rot90(mirrored, -(orientation % 4), axes=(-3, -2))

@@ -1,4 +1,4 @@
-"""Where trainings run. An engine is one file beside this one and one row of ENGINES.
+"""Engines, which trainings run on. An engine is one file beside this one and one row of ENGINES.
 
 An engine runs commands and knows nothing of what they do: `skin.jobs` hands it `python -m skin resume RUN`, and everything
 else passes through the run's folder, which the engine's machines must share. What `submit` returns, the handle, is kept in
@@ -41,20 +41,20 @@ class Engine(Protocol):
         """
 
     def is_alive(self, handle: str, heartbeat: float) -> bool:
-        """Whether the job runs or waits to run.
+        """True while the job runs or waits to run.
 
         `heartbeat` is when it last gave a sign of life, in seconds since the epoch: where nothing better is known,
         `is_recent` decides.
         """
 
     def is_here(self, handle: str) -> bool:
-        """Whether the process that asks is the job."""
+        """True where the process that asks is the job."""
 
     def queue(self, handle: str) -> str | None:
-        """Whatever is equal for jobs that train one after the other; None where a scheduler sees to that."""
+        """A value that jobs share which train one after the other; None where a scheduler sees to that."""
 
     def where(self, handle: str) -> str:
-        """Where the job runs, as it is said after "in"."""
+        """The place that the job runs in, as it is said after "in"."""
 
 
 ENGINES: dict[str, Engine] = {LOCAL: local.Local(), "ray": Ray(), "slurm": Slurm()}
@@ -109,12 +109,12 @@ class Job:
         _engine(self.engine).stop(self.handle)
 
     def is_alive(self, heartbeat: float) -> bool:
-        """Whether the job, whose last sign of life was at `heartbeat`, runs or waits to run."""
+        """True while the job, whose last sign of life was at `heartbeat`, runs or waits to run."""
         return _engine(self.engine).is_alive(self.handle, heartbeat)
 
     @property
     def where(self) -> str:
-        """Where the job runs, as it is said after "in"."""
+        """The place that the job runs in, as it is said after "in"."""
         return _engine(self.engine).where(self.handle)
 
     @property

@@ -13,11 +13,11 @@ from pathlib import Path
 BEAT_SECONDS = 5.0
 
 SILENT_SECONDS = 60.0
-"""After which a job that gives no sign of life is taken for dead; clocks may differ by as much."""
+"""Silence after which a job is taken for dead; clocks may differ by as much."""
 
 
 def is_recent(heartbeat: float) -> bool:
-    """Whether a sign of life, in seconds since the epoch, is recent enough to count."""
+    """True where a sign of life, in seconds since the epoch, is recent enough to count."""
     return abs(time.time() - heartbeat) < SILENT_SECONDS
 
 

@@ -65,11 +65,11 @@ class Local:
                 process.wait(STOP_SECONDS)
 
     def is_alive(self, handle: str, heartbeat: float) -> bool:
-        """Whether the process lives: of this machine it is looked at, of another one its heartbeat counts."""
+        """True while the process lives: one of this machine is looked at, the heartbeat of one of another counts."""
         return is_recent(heartbeat) if _is_elsewhere(handle) else process_of(handle) is not None
 
     def is_here(self, handle: str) -> bool:
-        """Whether it is the very process that asks."""
+        """True in the very process of the job."""
         process = process_of(handle)
         return process is not None and process.pid == os.getpid()
 
@@ -83,7 +83,7 @@ class Local:
 
 
 def _threads(resources: Resources) -> int:
-    """How many threads a job may compute with: as many as it likes where it has the machine for itself."""
+    """Threads that a job may compute with: as many as it likes where it has the machine for itself."""
     if resources.cpus or resources.parallel == 1:
         return resources.cpus
     return max(1, cpu_count() // resources.parallel)

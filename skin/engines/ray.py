@@ -125,14 +125,14 @@ class Ray:
             self._found.pop(name, None)
 
     def is_alive(self, handle: str, heartbeat: float) -> bool:
-        """Whether the cluster knows the actor; its heartbeat counts where no cluster answers."""
+        """True while the cluster knows the actor; its heartbeat counts where no cluster answers."""
         try:
             return self._look(handle).state != "ended"
         except UserError:
             return is_recent(heartbeat)
 
     def is_here(self, handle: str) -> bool:
-        """Whether this process was started as the job."""
+        """True in a process that was started as the job."""
         return is_this_process(_parts(handle)[0])
 
     def queue(self, handle: str) -> str | None:  # noqa: ARG002 (an Engine's signature)
@@ -149,7 +149,7 @@ class Ray:
         return f"{f'node {node} of ' if node else ''}the Ray cluster {address}".rstrip()
 
     def _look(self, handle: str) -> Found:
-        """What the cluster says of the job, or said a moment ago. Raises UserError when it does not answer."""
+        """The cluster's word on the job, at most a moment old. Raises UserError when it does not answer."""
         name, address = _parts(handle)
         if not name:
             return _ENDED

@@ -26,7 +26,7 @@ _WHERE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Found:
-    """What a cluster says of a job, and the address of the node that runs it."""
+    """A cluster's word on a job, and the address of the node that runs it."""
 
     state: Literal["waiting", "running", "ended"]
     node: str = ""
@@ -119,7 +119,7 @@ def _blind(nodes: list[dict[str, Any]], paths: list[str]) -> tuple[str, str] | N
 
 
 def look(name: str) -> Found:
-    """What the cluster says of the job of this name."""
+    """The cluster's word on the job of this name."""
     import ray
 
     try:

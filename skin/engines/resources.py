@@ -1,4 +1,4 @@
-"""What a job is given of a machine or a cluster."""
+"""The resources that a job is given of a machine or a cluster."""
 
 import os
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ _THREAD_VARIABLES = (
     "NPROC",  # XLA, and so JAX
     "LOKY_MAX_CPU_COUNT",  # joblib
 )
-"""By which the libraries that compute are told how many threads they may use."""
+"""Variables that tell the libraries which compute the number of threads that they may use."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks its engine for; an engine passes over what it has no use for.
+    """A job's share of a machine or a cluster; an engine passes over what it has no use for.
 
     `cpus`, which is also the number of threads that compute, and `gpus` are for one job; 0 CPUs are the engine's usual
     share. `parallel` is how many jobs of a queue may train at once, `address` a cluster's, "" for the one that is found;
@@ -40,6 +40,6 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 
 def allowed_threads(environ: Mapping[str, str] = os.environ) -> int:
-    """How many threads this process may compute with; 0 where nobody said."""
+    """The number of threads that this process may compute with; 0 where nobody said."""
     value = environ.get("OMP_NUM_THREADS", "")
     return int(value) if value.isdecimal() else 0

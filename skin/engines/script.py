@@ -38,7 +38,7 @@ def unseen(path: str, machine: str = "This machine") -> str:
 
 
 def is_this_process(ticket: str) -> bool:
-    """Whether the process that asks was started as the job of this ticket."""
+    """True in a process that was started as the job of this ticket."""
     return os.environ.get(_TICKET) == ticket
 
 

@@ -74,7 +74,7 @@ class Slurm:
             submitit.SlurmJob(Path(), job).cancel(check=False)
 
     def is_alive(self, handle: str, heartbeat: float) -> bool:
-        """Whether Slurm has the job waiting or running; its heartbeat counts where Slurm does not say."""
+        """True while Slurm has the job waiting or running; its heartbeat counts where Slurm does not say."""
         kind, _, job = _parts(handle)
         if kind == STAND_IN:
             return self._local.is_alive(job, heartbeat)
@@ -84,7 +84,7 @@ class Slurm:
         return is_recent(heartbeat) if state == "UNKNOWN" else not self._watcher.is_done(job, "cache")
 
     def is_here(self, handle: str) -> bool:
-        """Whether this process was started as the job."""
+        """True in a process that was started as the job."""
         return is_this_process(_parts(handle)[1])
 
     def queue(self, handle: str) -> str | None:  # noqa: ARG002 (an Engine's signature)

@@ -34,7 +34,7 @@ def save_temperature(path: Path, temperature: float) -> None:
 
 
 def load_temperature(path: Path) -> float:
-    """What `save_temperature` wrote. Raises UserError when the file is missing or damaged."""
+    """The temperature that `save_temperature` wrote. Raises UserError when the file is missing or damaged."""
     try:
         temperature = float(read_json(path)["temperature"])
     except (ValueError, KeyError, TypeError, OverflowError):

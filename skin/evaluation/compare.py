@@ -21,12 +21,12 @@ ALPHA = 0.05
 """A corrected p-value below it counts as beyond chance."""
 
 CLASS_MEASURES = {"recall": ("Recall", metrics.class_recalls), "f1": ("F1", metrics.class_f1_scores)}
-"""What two models are compared by on each diagnosis: the label, and a function as of METRICS with a column a class."""
+"""Measures of one diagnosis that models are compared by: the label, and a function as of METRICS, a column a class."""
 
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """How `b` differs from `a` on one diagnosis, by the name in CLASS_MEASURES.
+    """The difference of `b` from `a` on one diagnosis, by the name in CLASS_MEASURES.
 
     `difference` holds b - a with its paired 95% interval, `p` the two-sided p-values after Holm's correction for all
     that are tested; NaN where fewer than MIN_LESIONS lesions have the diagnosis, which is then not tested.
@@ -39,17 +39,17 @@ class ClassDifference:
 
     @property
     def is_tested(self) -> bool:
-        """Whether there are lesions enough to tell."""
+        """True where there are lesions enough to tell."""
         return self.n_lesions >= MIN_LESIONS
 
     def beyond_chance(self, measure: str) -> bool:
-        """Whether the difference is more than chance gives, among so many comparisons."""
+        """True where the difference is more than chance gives, among so many comparisons."""
         return self.p[measure] < ALPHA
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How model `b` differs from model `a`; every difference is b - a with its paired 95% interval.
+    """The differences of model `b` from model `a`, each b - a with its paired 95% interval.
 
     `only_a` and `only_b` are the ids of the images that one model alone gets right; `mcnemar_p` is the exact p-value
     of their numbers being so unlike by chance (McNemar's test, which takes images as independent). `identical` models

@@ -1,4 +1,4 @@
-"""Where a report rests on too few lesions to be believed, in words.
+"""Warnings, in words, of a report that rests on too few lesions to be believed.
 
 Two rules say how few are too few. A threshold that misses one malignant lesion in twenty needs nineteen: of fewer,
 none may be missed, so that everything must be called malignant. And of n lesions without an error, the true share of
@@ -26,7 +26,7 @@ def warnings(report: Report) -> list[str]:
 
 
 def is_chosen(thresholds: Thresholds) -> bool:
-    """Whether there were enough malignant lesions to choose the malignant threshold from."""
+    """True where there were enough malignant lesions to choose the malignant threshold from."""
     return thresholds.malignant > 0 and (thresholds.malignant_lesions or MIN_MALIGNANT) >= MIN_MALIGNANT
 
 

@@ -22,7 +22,7 @@ PRIMARY = "balanced_accuracy"
 
 _SEED = 20180814
 _WEIGHTS_AT_ONCE = 10**6
-"""Of a resample each image has one; more would need memory that a laptop lacks, fewer would take the time of a call."""
+"""Weights drawn at once, one an image and resample: more would need much memory, fewer would take longer."""
 
 Truth = NDArray[np.int64]
 Floats = NDArray[np.floating[Any]]
@@ -55,7 +55,7 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Floats) -> Self:
-        """From what `bootstrap` returns for one statistic, of shape (1 + N_RESAMPLES,): percentiles of the resamples."""
+        """The estimate from a statistic and its resamples, of shape (1 + N_RESAMPLES,) as `bootstrap` returns them."""
         resampled = values[1:][np.isfinite(values[1:])]
         if np.isnan(values[0]) or not resampled.size:
             return cls(float(values[0]), np.nan, np.nan)
@@ -170,7 +170,7 @@ def malignant_scores(task: Task, probabilities: Floats) -> Floats:
 
 
 def is_malignant(task: Task, truth: Truth) -> NDArray[np.bool_]:
-    """Whether each image shows one of the task's malignant diagnoses, of shape (n_images,)."""
+    """True for each image that shows one of the task's malignant diagnoses, of shape (n_images,)."""
     return np.isin(truth, task.malignant)
 
 
@@ -212,7 +212,7 @@ def _expected_calibration_error(_: Task, truth: Truth, probabilities: Floats, we
 
 
 def confidence_bins(probabilities: Floats) -> NDArray[np.int64]:
-    """Which of N_BINS equal-width bins (low, high] each image's highest probability lies in, of shape (n_images,)."""
+    """The bin (low, high], of N_BINS, that each image's highest probability lies in, of shape (n_images,)."""
     inner_edges = np.linspace(0, 1, N_BINS + 1)[1:-1]
     bins: NDArray[np.int64] = np.digitize(probabilities.max(axis=1), inner_edges, right=True)
     return bins

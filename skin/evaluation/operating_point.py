@@ -22,7 +22,7 @@ MALIGNANT_MISSES = 20
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What is chosen on the validation part, and never on the part that it is judged by.
+    """Thresholds, which are chosen on the validation part, and never on the part that they are judged by.
 
     `malignant` is the least malignant probability at which a lesion is called malignant, 0 where the task does not tell
     what is malignant; `diagnoses` holds the least probability at which each diagnosis enters the prediction set. `malignant_lesions` is how many lesions the former
@@ -34,7 +34,7 @@ class Thresholds:
     malignant_lesions: int | None = None
 
     def prediction_sets(self, task: Task, probabilities: Floats) -> NDArray[np.bool_]:
-        """Which diagnoses cannot be ruled out, of shape (n_images, n_classes); the most probable one always stays."""
+        """True for diagnoses that stay possible, of shape (n_images, n_classes); the most probable one always does."""
         least = np.array([self.diagnoses[code] for code in task.codes])
         most_probable: NDArray[np.bool_] = probabilities == probabilities.max(axis=1, keepdims=True)
         return (probabilities >= least) | most_probable
@@ -85,7 +85,7 @@ class CalledLow:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What thresholds chosen on the validation part achieve on this one; NaN where undefined.
+    """The rates that thresholds chosen on the validation part achieve on this one; NaN where undefined.
 
     Sensitivity and specificity of malignant against the rest; `coverage` is the share of images whose prediction set
     holds the truth, `set_size` the mean number of diagnoses in it. `called_low` has, by the malignancy of the truth,
@@ -140,7 +140,7 @@ def _share(flags: NDArray[np.bool_]) -> float:
 
 @dataclass(frozen=True)
 class ThresholdReport:
-    """What calling an image malignant from a probability on finds and misses, with intervals from resampling lesions.
+    """The images that a threshold for malignant finds and misses, with intervals from resampling lesions.
 
     `missed` counts malignant images that are not called so, `false_alarms` others that are. The positive predictive
     value is NaN where nothing is called malignant.

@@ -1,4 +1,4 @@
-"""Where the figures of a report come from, as the page, the files and the command line tell it."""
+"""The origin of a report's figures, as the page, the files and the command line tell it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ FACTS = {
     "version": "Version of Skin Lesion Lab",
     "date": "Evaluated",
 }
-"""What is told, by the names that JSON and CSV give it, and as people read it."""
+"""The facts that are told, by the names that JSON and CSV give them, and as people read them."""
 
 
 @dataclass(frozen=True)
@@ -100,4 +100,4 @@ def _lack(what: str, names: Sequence[str], command: str) -> str:
 
 
 UNKNOWN = Origin()
-"""Of predictions that were made elsewhere."""
+"""The origin of predictions that were made elsewhere."""

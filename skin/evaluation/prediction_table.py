@@ -21,7 +21,7 @@ FORMAT = (
     f"({'; or '.join(', '.join(task.codes) for task in TASKS.values())}) or a column {PREDICTED[0]!r}; "
     "'image_id' and 'lesion_id' may be given"
 )
-"""What a table must hold, in words."""
+"""The columns that a table must hold, in words."""
 
 MAX_ROWS = 30_000
 """Rows of a table: more than ISIC 2019 has images, and judged in seconds."""

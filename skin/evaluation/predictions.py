@@ -17,7 +17,7 @@ from skin.task import HAM10000, Task
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of a part of a data set.
+    """A model's predictions on a part of a data set.
 
     `truth` holds indices into the task's diagnoses, of shape (n_images,); `probabilities` has shape (n_images,
     n_classes), rows summing to 1. Raises UserError when they cannot be evaluated.
@@ -48,7 +48,7 @@ class Predictions:
 
     @property
     def are_labels(self) -> bool:
-        """Whether every prediction is a bare diagnosis, all probability on one class."""
+        """True where every prediction is a bare diagnosis, all probability on one class."""
         return bool((self.probabilities.max(axis=1) == 1).all())
 
 
@@ -101,7 +101,7 @@ def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
 
 
 def load_predictions(path: Path) -> Parts[Predictions]:
-    """What `save_predictions` wrote into a run's folder. Raises UserError when it, or the run's task, is damaged."""
+    """The predictions in a run's folder. Raises UserError when they, or the run's task, are damaged."""
     task = Run(path.parent).task
     try:
         arrays = read_arrays(path)

@@ -71,7 +71,7 @@ def _completed(report: Report, old: Report | None, now: Evaluation) -> Report:
 
 
 def _same_figures(report: Report, old: Report) -> bool:
-    """Whether two reports are of the same predictions, as far as their figures tell."""
+    """True where two reports are of the same predictions, as far as their figures tell."""
     if (report.n, report.n_lesions, report.confusion) != (old.n, old.n_lesions, old.confusion):
         return False
     old_values, values = ([of.headline[name].value for name in old.headline] for of in (old, report))

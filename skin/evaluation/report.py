@@ -49,7 +49,7 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was evaluated, by which version of this package, and when (ISO 8601, UTC); None where that is unknown.
+    """The evaluated data, the version of this package, and the time (ISO 8601, UTC); None where that is unknown.
 
     `unknown_labels` counts the images that were left out by a label that the model does not know.
     """
@@ -191,7 +191,7 @@ def save_report(path: Path, parts: Mapping[str, Report]) -> None:
 
 
 def load_report(path: Path) -> Parts[Report]:
-    """What `save_report` wrote. Raises UserError, with the command that makes it anew, where it is missing or damaged."""
+    """The saved report. Raises UserError, with the command that makes it anew, where it is missing or damaged."""
     run = Run(path.parent)
     cure, task = partial(_cure, run), run.task
     try:
@@ -203,7 +203,7 @@ def load_report(path: Path) -> Parts[Report]:
 
 
 def _cure(run: Run) -> str:
-    """What helps against a report that is lost: the predictions, where they are whole."""
+    """The cure for a report that is lost: the predictions, where they are whole."""
     try:
         load_predictions(run.predictions_path)
     except UserError:

@@ -16,7 +16,7 @@ from skin.task import Task
 
 @dataclass(frozen=True)
 class Subgroup:
-    """How well the images of one group are recognised, with intervals from resampling its lesions; NaN for too few."""
+    """Figures of the images of one group, with intervals from resampling its lesions; NaN for too few."""
 
     n: int
     n_lesions: int
@@ -28,7 +28,7 @@ SUBGROUP_METRICS: dict[str, Callable[[Task, NDArray[np.int64]], Iterable[NDArray
     "melanoma_sensitivity": lambda task, truth: (truth == task.index("mel"),),
     "malignant_auc": lambda task, truth: (metrics.is_malignant(task, truth), ~metrics.is_malignant(task, truth)),
 }
-"""What a group of images is judged by, and from the truth which images, each kind for itself, that rests on."""
+"""Metrics of a group of images, and from the truth the images, each kind for itself, that each rests on."""
 
 
 def subgroup_metrics(task: Task) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where in the image the answer comes from, as a map over the image, and what such a map cannot tell."""
+"""Explanations: a map over the image of where the answer comes from, and what such a map cannot tell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def grad_cam(image: EncodedImage, patient: NDArray[np.float32]) -> Heatmaps:
 
 
 def occlusion(image: EncodedImage, patient: NDArray[np.float32]) -> Heatmaps:
-    """How much of the probability goes when a patch is covered with the mean colour (Zeiler & Fergus 2014).
+    """The share of the probability that goes when a patch is covered with the mean colour (Zeiler & Fergus 2014).
 
     Every covered image is another one, so that the encoder sees all of them.
     """

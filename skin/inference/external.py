@@ -22,7 +22,7 @@ from skin.workspace import Workspace
 
 @dataclass(frozen=True)
 class Shared:
-    """How the labels of a data set are those of a model: the model's code by the data set's, and the strange labels.
+    """The labels that a data set shares with a model: the model's code by the data set's, and the strange labels.
 
     `strange` counts the images of each label that the model does not know, in the data set's task or out of it.
     """

@@ -31,7 +31,7 @@ ADVICE = {
     Malignancy.BENIGN: "This looks most like something harmless: show it to a doctor all the same if it is new, "
     "changes, itches or bleeds, or if it worries you.",
 }
-"""What to do, by the most probable diagnosis; Prediction.advice says more where its risk is higher than that."""
+"""Advice by the most probable diagnosis; Prediction.advice says more where its risk is higher than that."""
 
 ADVICE_WITHOUT_RISK = (
     "This model does not tell what is malignant: show it to a doctor if it is new, changes, itches or bleeds, or if it "
@@ -102,7 +102,7 @@ class Prediction:
 
     @property
     def advice(self) -> str:
-        """What to do, with the reason where a benign diagnosis is the most probable but the risk is not low."""
+        """Advice to the user, with the reason where a benign diagnosis is the most probable but the risk is not low."""
         if self.risk is None or self.malignancy is None:
             return ADVICE_WITHOUT_RISK
         if self.malignancy is not Malignancy.BENIGN or self.risk is Risk.LOW:
@@ -111,7 +111,7 @@ class Prediction:
 
     @property
     def _doubt(self) -> str:
-        """What speaks against the most probable diagnosis being all there is."""
+        """A reason against the most probable diagnosis being all there is."""
         left = [self.task.diagnosis(code) for code in self.prediction_set]
         names = [known.name.lower() for known in left if known.malignancy is not Malignancy.BENIGN]
         if names:
@@ -120,7 +120,7 @@ class Prediction:
 
     @property
     def basis(self) -> str:
-        """What the risk rests on: the run's threshold, at which sensitivity it was set and on what; "" without a risk."""
+        """The basis of the risk: the run's threshold, its sensitivity and the images that set it; "" without a risk."""
         if self.risk is None:
             return ""
         if not self.thresholds.malignant:
@@ -187,7 +187,7 @@ class Predictor:
 
     @cached_property
     def called_low(self) -> CalledLow | None:
-        """How many of the run's malignant test images come out at low risk; None where its report does not say."""
+        """The run's malignant test images that come out at low risk; None where its report does not say."""
         try:
             point = load_report(self.run.report_path)["test"].operating_point
         except (UserError, KeyError):  # a run without a readable report predicts all the same
@@ -196,7 +196,7 @@ class Predictor:
 
     @property
     def takes_patient(self) -> bool:
-        """Whether the model looks at the fields of the patient."""
+        """True where the model looks at the fields of the patient."""
         return self.network.takes_patient
 
     def predict(self, image: ImageInput, patient: Patient = Patient()) -> Prediction:

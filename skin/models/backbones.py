@@ -23,7 +23,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a network wants of an RGB pixel in 0..255: (pixel - mean) / std per channel, maybe in BGR order."""
+    """The form of an RGB pixel in 0..255 that a network wants: (pixel - mean) / std per channel, maybe in BGR order."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

@@ -19,7 +19,7 @@ from skin.theme import COMPARED_COLOURS, GREY, HATCHING
 
 @dataclass(frozen=True)
 class RunStyle:
-    """What tells a run from the others, without colours too: in plotly's names of dashes and patterns."""
+    """The look that tells a run from the others, without colours too: in plotly's names of dashes and patterns."""
 
     colour: str
     dash: str
@@ -35,7 +35,7 @@ RUN_STYLES: tuple[RunStyle, ...] = (
 
 
 def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> go.Figure:
-    """How far each run differs from the first one in each metric, in points, with 95% intervals.
+    """The differences of each run from the first one in each metric, in points, with 95% intervals.
 
     `differences` maps a run to its differences. A filled mark is a difference whose interval leaves out zero.
     """

@@ -134,7 +134,7 @@ def _box(name: str, colour: str, frame: pd.DataFrame, column: str) -> go.Box:
 
 
 def _crossed(rows: "pd.Series[Any]", columns: "pd.Series[str]") -> pd.DataFrame:
-    """How often each value of one meets each of the other; what `pandas.crosstab` does in thrice the time."""
+    """Counts of each value of one beside each of the other; `pandas.crosstab` takes thrice the time."""
     return rows.groupby([rows, columns]).size().unstack(fill_value=0)
 
 
@@ -151,7 +151,7 @@ NORMALISATIONS: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame] | None] = {
     "% of the row": _by_row,
     "% of the diagnosis": _by_diagnosis,
 }
-"""What a cell of the heat map says, and how the counts become it."""
+"""The share that a cell of the heat map shows, by its name, and how the counts become it."""
 
 
 def heat_map(frame: pd.DataFrame, task: Task, normalisation: str = "images") -> go.Figure | None:
@@ -184,12 +184,12 @@ def heat_map(frame: pd.DataFrame, task: Task, normalisation: str = "images") -> 
 
 
 def confirmation(frame: pd.DataFrame, task: Task) -> go.Figure | None:
-    """How the diagnoses were confirmed, stacked by diagnosis; None where that is not known of any image."""
+    """Confirmations of the diagnoses, stacked by diagnosis; None where they are not known of any image."""
     return _stacked("How the diagnosis was confirmed", frame, "confirmed_by", task)
 
 
 def sources(frame: pd.DataFrame, task: Task) -> go.Figure | None:
-    """Which archives the images came from, stacked by diagnosis; None where that is not known of any image."""
+    """Archives of the images, stacked by diagnosis; None where they are not known of any image."""
     return _stacked("Source of the images", frame, "source", task)
 
 

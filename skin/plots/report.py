@@ -145,7 +145,7 @@ def distribution_by_f1(report: Report) -> go.Figure:
 
 @dataclass(frozen=True)
 class _Curve:
-    """What one ROC or precision-recall curve is drawn from."""
+    """The data of one ROC or precision-recall curve."""
 
     name: str
     positive: NDArray[np.bool_]

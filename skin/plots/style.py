@@ -31,7 +31,7 @@ def _generated(place: int) -> str:
 
 
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
-"""What red, green and blue add to the light that is seen."""
+"""The shares of red, green and blue in the light that is seen."""
 
 
 _AXIS = {

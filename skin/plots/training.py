@@ -43,7 +43,7 @@ PANELS: Mapping[str, tuple[Curve, ...]] = {
     "balanced acc.": (Curve("val_balanced_accuracy", "validation"),),
     "learning rate": (Curve("learning_rate", "learning rate", GREY),),
 }
-"""What stands in each row of the figure, by the title of its axis; the loss is first."""
+"""The curves in each row of the figure, by the title of its axis; the loss is first."""
 
 SCHEDULED = "learning_rate"
 """The column that is no measurement: it is not smoothed, and the best epoch is not marked on it."""
@@ -51,7 +51,7 @@ SCHEDULED = "learning_rate"
 
 @dataclass(frozen=True)
 class CurveStyle:
-    """How the curves are drawn: the weight of the past in what is smoothed, from 0 to below 1, and the loss's axis."""
+    """The look of the curves: the weight of the past in what is smoothed, from 0 to below 1, and the loss's axis."""
 
     smoothing: float = 0.0
     log_loss: bool = False
@@ -170,7 +170,7 @@ def _add(figure: go.Figure, trace: dict[str, Any], row: int, curve: Curve, run: 
 
 
 def _is_key(row: int, name: str, curve: Curve, several: bool) -> bool:
-    """Whether the legend lists a trace: a run's validation loss where there are several, else each kind of curve."""
+    """True where the legend lists a trace: a run's validation loss where there are several, else each kind of curve."""
     if several:
         return row == 1 and name == "validation"
     return bool(name) and (row == 1 or curve.field == SCHEDULED)

@@ -1,4 +1,4 @@
-"""What the training loop eats: shuffled, augmented batches, the same ones for the same seed."""
+"""Shuffled, augmented batches for the training loop, the same ones for the same seed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ BUILDING = "building the network"
 
 _REPORT_SECONDS = 1.0
 _PHASES = {State.PREPARING: pace.PREPARING, State.EVALUATING: pace.EVALUATING}
-"""Where a state is a phase of its own; the stages of training begin with their first epoch."""
+"""States that are a phase of their own; the stages of training begin with their first epoch."""
 
 
 class Monitor(keras.callbacks.Callback):

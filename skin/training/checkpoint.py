@@ -1,4 +1,4 @@
-"""What a training goes on from: the weights, the optimizer and the history after an epoch.
+"""Checkpoints that a training goes on from: the weights, the optimizer and the history after an epoch.
 
 The last two are kept, in two files that are written in turn, so that whatever happens to one of them, the other is an
 epoch older and whole. The history in the checkpoint is the one that counts: where `history.jsonl` tells another, because
@@ -42,7 +42,7 @@ class Checkpoint:
 
     @property
     def title(self) -> str:
-        """After which epoch it was made, and what was wrong with a newer one."""
+        """The epoch after which it was made, and what was wrong with a newer one, in words."""
         last = self.history[-1]
         return f"after epoch {last.epoch} of stage {last.stage}{f' ({self.remark})' if self.remark else ''}"
 
@@ -118,7 +118,7 @@ def _group(arrays: Mapping[str, NDArray[Any]], name: str) -> Arrays:
 
 
 def _owner(run: Run) -> str:
-    """What the run's settings and split come down to."""
+    """A digest of the run's settings and split."""
     return hashlib.sha256(run.config_path.read_bytes() + run.split_path.read_bytes()).hexdigest()
 
 

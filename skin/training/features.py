@@ -1,4 +1,4 @@
-"""What a frozen backbone makes of every image, computed once and kept on disk."""
+"""Features that a frozen backbone makes of every image, computed once and kept on disk."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _count_gpus() -> int:
 
 @dataclass(frozen=True)
 class Fit:
-    """What both stages need."""
+    """The parts that both stages need."""
 
     run: Run
     material: Material
@@ -115,7 +115,7 @@ class Fit:
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
-        """What the training part's class shares add to the logits of shape (n_classes,), to the configured strength."""
+        """Offsets of the logits, of shape (n_classes,), from the class shares in the training part, as configured."""
         return self.config.imbalance_strength * np.log(self._shares)
 
     @cached_property

@@ -18,7 +18,7 @@ from skin.training import checkpoint
 LOG = logging.getLogger("skin.training")
 
 AGAIN_SECONDS = 2.0
-"""After which a stop that was not heard is raised again."""
+"""Seconds after which a stop that was not heard is raised again."""
 
 
 class Stopped(BaseException):
@@ -98,7 +98,7 @@ def logging_to(run: Run) -> Iterator[None]:
 
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's signature)
-        """What a full disk refuses of the log is lost, and nothing else."""
+        """A part of the log that a full disk refuses is lost, and nothing else."""
 
 
 def _log_file(run: Run) -> logging.Handler:

@@ -1,10 +1,10 @@
-"""How long the phases of a training take beside each other."""
+"""The durations of the phases of a training beside each other."""
 
 from skin.config import TrainConfig
 from skin.models.backbones import find_backbone
 
 FORWARD_FACTOR = 7.0
-"""How many times faster a network predicts than it is fine-tuned, measured with EfficientNet-Lite0."""
+"""The factor by which a network predicts faster than it is fine-tuned, measured with EfficientNet-Lite0."""
 
 HEAD_RATE = 20_000.0
 """Images a second of stage 1, whose features are computed only once: somewhat below what two cores were measured at."""

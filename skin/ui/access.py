@@ -1,4 +1,4 @@
-"""Who may reach the app, and under which names."""
+"""Access to the app: its visitors, and the names that it answers under."""
 
 import ipaddress
 import os
@@ -13,18 +13,18 @@ OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine that no name server can give to another's page."""
 
 SHARED_NAMES = "*.gradio.live"
-"""Where a link of `--share` leads; Gradio alone gives these names away."""
+"""The names of links of `--share`; Gradio alone gives them away."""
 
 FRAMES = "'self'"
 FRAMES_OF_A_SPACE = "'self' https://huggingface.co https://*.hf.space"
 
 PRIVATE_NETWORKS = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
-"""Where the proxies in front of a Space are; what they say of who is calling is believed."""
+"""The networks of the proxies in front of a Space; what they say of who is calling is believed."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Whether visitors may only look, the login that is asked of them, the names of the app, and who may frame it."""
+    """The visitors' rights, the login that is asked of them, the names of the app, and the pages that may frame it."""
 
     read_only: bool
     login: tuple[str, str] | None
@@ -33,7 +33,7 @@ class Access:
 
 
 def access_of(read_only: bool, share: bool, environ: Mapping[str, str], host: str | None = None) -> Access:
-    """Who may do what, from the flags and the environment.
+    """The access that the flags and the environment give.
 
     A Space is read-only unless its owner sets SKIN_ALLOW_TRAINING=1 and SKIN_AUTH=user:password; a shared link and an
     app on an address that others reach are read-only unless SKIN_AUTH is set. An app that only this machine reaches

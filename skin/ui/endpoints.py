@@ -1,4 +1,4 @@
-"""What programs may call: the documented API of the app."""
+"""The documented API of the app, for programs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ PARAMETERS: Mapping[str, str] = {
     "patients": "A CSV file in UTF-8 with a column image, which holds file names, and any of the columns "
     f"{', '.join(_FIELDS)}, or the model's own fields. What it does not say is unknown.",
 }
-"""What each parameter of an endpoint is."""
+"""The parameters of the endpoints, described."""
 
 RECORD = f"""Returns {", ".join(get_type_hints(Record))}. Probabilities are by diagnosis code
 ({", ".join(HAM10000.codes)}, or those of the model's own task); the prediction set holds the codes that cannot be ruled out. The risk is {RISK_RULE}; all

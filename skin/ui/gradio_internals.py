@@ -1,4 +1,4 @@
-"""What the app needs of Gradio beyond its documented interface: nothing else imports or touches its inner parts.
+"""The inner parts of Gradio that the app needs beside the documented ones: no other module imports or touches any.
 
 Each was read in the source of Gradio 6.31, and may be another in the next: `SEEN_IN` is compared with what is installed.
 
@@ -43,7 +43,7 @@ from skin.errors import UsageError
 from skin.ui.access import client_of
 
 Listener = Dependency
-"""What a listener of an event returns, to be followed by `then` or `success`."""
+"""The value of an event's registration, to be followed by `then` or `success`."""
 
 SEEN_IN = "6.31"
 """The version of Gradio that all this was read in."""

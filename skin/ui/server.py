@@ -1,4 +1,4 @@
-"""How the app is served: how often a password may be tried, and how much may be asked, sent and kept."""
+"""The server in front of the app: bounds to passwords that are tried, and to what is asked, sent and kept."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ SWEEP_SECONDS = 300
 """Uploads are deleted at this age, which is looked at so often."""
 
 DELETE_CACHE = (SWEEP_SECONDS, KEPT_SECONDS - 2 * SWEEP_SECONDS)
-"""How often Gradio looks, and at which age it deletes its own: before we do, or it would remember them for ever."""
+"""Gradio's own deletions: how often it looks, and the age it deletes at, before we do, or it would never forget."""
 
 PRESSED_SECONDS = 600
 """The age at which they go when there is no more room."""
@@ -76,17 +76,17 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Limit:
-    """How many calls may wait: of a client, which is an address, and of all."""
+    """The number of calls that may wait: of a client, which is an address, and of all."""
 
     of_a_client: int
     in_all: int
 
 
 EVERYTHING = Limit(200, 500)
-"""Of any kind: a page that opens makes a dozen at once, and a class may share an address."""
+"""The limit of calls of any kind: a page that opens makes a dozen at once, and a class may share an address."""
 
 ONE_KIND = Limit(20, 80)
-"""Of the same kind, which is one of Gradio's concurrency ids."""
+"""The limit of calls of the same kind, which is one of Gradio's concurrency ids."""
 
 KINDS = {BATCH_EVENT["concurrency_id"]: Limit(3, 12)}
 """Limits of the kinds that take minutes."""
@@ -116,7 +116,7 @@ def _drop(seconds: float) -> str:
 
 
 def settings(access: Access, folder: Path) -> dict[str, Any]:
-    """What `Blocks.launch` is given so that the app is reached as `access` says, and `folder` of uploads kept small."""
+    """The arguments of `Blocks.launch` that give access as told, and keep `folder` of uploads small."""
     headers = {
         "content-security-policy": f"frame-ancestors {access.frames}",
         "x-content-type-options": "nosniff",
@@ -223,7 +223,7 @@ class _Closed:
 
 
 class _Body:
-    """What one request sends, until there is no more room for it."""
+    """The body of one request, until there is no more room for it."""
 
     def __init__(self, receive: Receive, send: Send, is_full: Callable[["_Body"], bool]) -> None:
         self._receive, self._send, self._is_full = receive, send, is_full

@@ -104,7 +104,7 @@ def _header(read_only: bool) -> Markup:
 
 
 def launch_settings(access: Access, uploads: Path) -> dict[str, Any]:
-    """What `Blocks.launch` is given: who may reach it, the looks, and nothing of a patient's left behind."""
+    """The arguments of `Blocks.launch`: who may reach it, the looks, and nothing of a patient's left behind."""
     return {
         **server.settings(access, uploads),
         "theme": look(),

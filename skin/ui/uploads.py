@@ -1,4 +1,4 @@
-"""What visitors send, read within bounds: single files, and the members of archives; and the folder that keeps it."""
+"""Uploads of visitors, read within bounds: files, and members of archives; and the folder that keeps them."""
 
 import contextlib
 import itertools
@@ -21,10 +21,10 @@ MAX_TOTAL_BYTES = 200_000_000
 """Size of all images of one batch, unpacked."""
 
 MAX_RATIO = 100
-"""How many times its packed size a member of an archive may have; photographs hardly shrink at all."""
+"""The most times its packed size that a member of an archive may have; photographs hardly shrink at all."""
 
 Sent = object
-"""What the page or a client sends for a file: a record with its path, a path, or anything else by mistake."""
+"""The value that the page or a client sends for a file: a record with its path, a path, or anything else by mistake."""
 
 
 class Upload(NamedTuple):
@@ -114,7 +114,7 @@ def _members(upload: Upload) -> Iterator[Upload]:
 
 
 def _counts(member: zipfile.ZipInfo) -> bool:
-    """Whether it is a file that its owner put there, not a folder or what a file manager left behind."""
+    """True for a file that its owner put there, false for a folder and what a file manager left behind."""
     path = PurePosixPath(member.filename)
     return not (member.is_dir() or path.name.startswith(".") or "__MACOSX" in path.parts)
 

@@ -57,7 +57,7 @@ class Canvas:
         return axis[None, :], axis[:, None]
 
     def chance(self, probability: float) -> bool:
-        """Whether something happens."""
+        """True with this probability."""
         return bool(self.rng.random() < probability)
 
     def between(self, low: float, high: float) -> float:

@@ -21,7 +21,7 @@ _MISSING = 0.02  # share of the lesions that lack each field of the patient
 
 @dataclass(frozen=True)
 class Profile:
-    """What is drawn of one diagnosis: how many lesions, whose, where, and how they were confirmed."""
+    """The drawn lesions of one diagnosis: how many, whose, where, and how they were confirmed."""
 
     lesions: int
     age: tuple[float, float]  # mean and standard deviation in years

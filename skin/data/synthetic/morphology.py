@@ -1,4 +1,4 @@
-"""What each diagnosis looks like through a dermatoscope, as pigments in the skin.
+"""The looks of each diagnosis through a dermatoscope, as pigments in the skin.
 
 A lesion is drawn as maps of what absorbs and scatters light, and the colours follow from the absorption of each
 pigment (Beer-Lambert), as they do in skin: melanin is brown at the surface and blue-grey deep in the dermis.

@@ -15,7 +15,7 @@ RUN_LOCALLY = "On your own machine you can: python app.py."
 
 @dataclass(frozen=True)
 class AppContext:
-    """What every tab's `build` is handed.
+    """The parts that every tab's `build` is handed.
 
     `blocks.load` is what happens when a browser opens the page; `tabs` is selected with `gr.Tabs(selected=key)`;
     `opened_run` holds the name of the run that was last opened from another tab, "" for none; `timer` is the only one;

@@ -41,4 +41,4 @@ def with_gradio_errors(handler: Callable[Parameters, Result]) -> Callable[Parame
 
 
 PRIVATE_EVENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
-"""Of a listener that answers at once and is no part of the documented API."""
+"""Settings of a listener that answers at once and is no part of the documented API."""

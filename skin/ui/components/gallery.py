@@ -24,7 +24,7 @@ GALLERY: dict[str, Any] = {
     "buttons": ["fullscreen"],
     "elem_classes": "pictures",
 }
-"""How a gallery of pictures looks."""
+"""The look of a gallery of pictures."""
 
 GalleryImage = tuple[Image.Image, str]
 

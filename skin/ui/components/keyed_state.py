@@ -26,7 +26,7 @@ class KeyedState:
     def listener(
         self, handler: Callable[..., Any], outputs: Sequence[Any], inputs: Sequence[Any] = ()
     ) -> dict[str, Any]:
-        """What a listener needs to call `handler(what is shown, *inputs)`."""
+        """The settings of a listener that calls `handler(what is shown, *inputs)`."""
         called = with_gradio_errors(partial(_load_and_handle, self.load, handler))
         return {"fn": called, "inputs": [self.key, *inputs], "outputs": list(outputs), **PRIVATE_EVENT}
 

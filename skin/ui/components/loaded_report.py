@@ -28,7 +28,7 @@ class LoadedReport:
 
     @property
     def dataset(self) -> str:
-        """What `datasets.load` takes to read the run's images, "" where nobody named it."""
+        """The name that `datasets.load` takes to read the run's images, "" where nobody named it."""
         return self.origin.config.dataset if self.origin.config else ""
 
     def mistakes(self) -> NDArray[np.int64]:
@@ -44,7 +44,7 @@ class LoadedReport:
         return rows[np.argsort(-self.predictions.probabilities[rows].max(axis=1), kind="stable")]
 
     def caption(self, row: int) -> str:
-        """What an image shows, what was said of it and how surely, as short as a picture's caption must be."""
+        """The truth of an image, its prediction and how sure that is, as short as a picture's caption must be."""
         codes = self.predictions.task.codes
         truth, predicted = codes[self.predictions.truth[row]], codes[self.predictions.predicted[row]]
         verdict = f"{truth} ✓" if truth == predicted else f"{truth} → {predicted}"
@@ -57,7 +57,7 @@ class LoadedReport:
 
 @dataclass(frozen=True)
 class ReportKey:
-    """Which subject: a part of a run, or an upload. The stamp changes with the run's report."""
+    """The subject: a part of a run, or an upload. The stamp changes with the run's report."""
 
     run: str = ""
     part: str = ""
@@ -84,7 +84,7 @@ def get_reported_run(workspace: Workspace, name: str) -> Run:
 
 
 def load_by_key(workspace: Workspace, key: ReportKey) -> LoadedReport:
-    """What the key stands for. Raises UserError when it is gone."""
+    """The report that the key stands for. Raises UserError when it is gone."""
     if key.upload is not None:
         return key.upload
     return load_part(get_reported_run(workspace, key.run), key.part)

@@ -40,7 +40,7 @@ class OpenDataset:
 
     @property
     def columns(self) -> list[str]:
-        """What is shown of the frame; where its files lie is nobody's business."""
+        """The columns of the frame that are shown; where its files lie is nobody's business."""
         return [str(column) for column in self.frame if column != "path"]
 
     @cached_property
@@ -50,7 +50,7 @@ class OpenDataset:
 
     @cached_property
     def texts(self) -> "pd.Series[str]":
-        """What a search looks through: a text in lower case for each row of the frame."""
+        """The texts that a search looks through, in lower case, one for each row of the frame."""
         names = self.frame["diagnosis"].map({known.code: known.name for known in self.dataset.task.diagnoses})
         return names.str.cat(self.frame[self.columns].astype(str), sep="\t", na_rep="").str.lower()
 
@@ -101,7 +101,7 @@ class OpenDatasets:
 
 
 def _holds(opened: OpenDataset, diagnoses: Mapping[str, str], strictly: bool) -> bool:
-    """Whether it holds any of these images; strictly: and none of another diagnosis under one of their ids."""
+    """True where it holds any of these images; strictly: and none of another diagnosis under one of their ids."""
     shared = opened.images.keys() & diagnoses.keys()
     alike = (opened.images[image_id].diagnosis == diagnoses[image_id] for image_id in shared)
     return bool(shared) and (not strictly or all(alike))

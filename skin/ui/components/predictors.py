@@ -19,7 +19,7 @@ IMAGE_ONLY = "image only"
 
 
 def inputs_in_words(run: Run) -> str:
-    """What the run's model looks at, in words."""
+    """The inputs of the run's model, in words."""
     fields = listed([field.words for field in run.task.fields]) or "nothing else"
     return IMAGE_ONLY if run.config.model == "image" else f"image with {fields}"
 
@@ -45,7 +45,7 @@ class Predictors:
         return sorted(ready, key=lambda run: not is_shipped(run))
 
     def choices(self) -> list[tuple[str, str]]:
-        """What can be chosen, as a label and a value."""
+        """The models that can be chosen, as labels and values."""
         runs = self.runs()
         both = {run.config.model for run in runs} == set(MODELS)
         return [

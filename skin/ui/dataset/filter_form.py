@@ -77,7 +77,7 @@ def _known(opened: OpenDataset, column: str) -> gr.Dropdown:
 
 
 def filters_of(task: Task, values: Sequence[Any]) -> Filters:
-    """What stands in the form as Filters; what is left at everything, or belongs to no field, filters nothing."""
+    """The content of the form as Filters; what is left at everything, or belongs to no field, filters nothing."""
     choices, numbers = filtered_fields(task)
     chosen = dict(zip(["diagnosis", *(field.name for field in choices)], values, strict=False))
     chosen |= dict(zip(("confirmed_by", "source"), values[1 + MAX_CHOICES :], strict=False))

@@ -20,7 +20,7 @@ class NumberRange:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which images are looked at, by the column of the frame; an empty choice stands for all."""
+    """The values that are looked at, by the column of the frame; an empty choice stands for all."""
 
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Mapping[str, NumberRange] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """What one browser looks at: the name of a data set ("" for none yet), when it was opened, and the filters."""
+    """The data set that one browser looks at: its name ("" for none yet), when it was opened, and the filters."""
 
     name: str = ""
     opened: float = 0.0

@@ -53,7 +53,7 @@ FIGURES: tuple[Callable[[pd.DataFrame, Task], go.Figure | None], ...] = (
     plots.confirmation,
     plots.sources,
 )
-"""What is drawn beside the heat map, in the order of the layout; None for what is not known of any image."""
+"""The figures beside the heat map, in the order of the layout; None for what is not known of any image."""
 
 SECTIONS = ("Figures", "Images", "Table", "Classes", "Splits")
 """The sections of the panel."""
@@ -65,7 +65,7 @@ FIRST = "demo"
 def open_first(
     open_datasets: OpenDatasets, read_only: bool, shown: str, view: DatasetView, progress: gr.Progress = gr.Progress()
 ) -> list[Any]:
-    """What `open_dataset` gives for the FIRST data set, unless one is open already."""
+    """The FIRST data set as `open_dataset` opens it, unless one is open already."""
     if view.name:
         return [gr.skip()] * (3 + N_FILTERS + len(SECTIONS))
     return open_dataset(open_datasets, read_only, shown, FIRST, "", progress)
@@ -79,7 +79,7 @@ def open_dataset(
     folder: str,
     progress: gr.Progress = gr.Progress(),
 ) -> list[Any]:
-    """What went wrong, what to say of the chosen data set, the filters set to nothing, and who is to look at it.
+    """The error, the words on the chosen data set, the filters set to nothing, and the view that is to show it.
 
     Where it cannot be opened, the last one stays. A folder is remembered, so that other tabs find pictures in it.
     """
@@ -101,7 +101,7 @@ def open_dataset(
 
 
 def describe_source(choice: str) -> tuple[Any, Any]:
-    """What the chosen source is, and the field for a path where it needs one."""
+    """The description of the chosen source, and the field for a path where it needs one."""
     return gr.Radio(info=DATASETS[choice].description), gr.Textbox(visible=choice == "folder")
 
 
@@ -121,7 +121,7 @@ def offered_datasets(open_datasets: OpenDatasets, read_only: bool) -> list[str]:
 
 
 def apply_filters(open_datasets: OpenDatasets, view: DatasetView, shown: str, *values: Any) -> list[Any]:
-    """Who is to look at the same data set through these filters. Raises UsageError when they contradict each other."""
+    """The view of the same data set through these filters. Raises UsageError when they contradict each other."""
     if not view.name:
         return [gr.skip()] * (1 + len(SECTIONS))
     return _hand_on(replace(view, filters=filters_of(open_datasets[view.name].dataset.task, values)), shown)
@@ -166,7 +166,7 @@ def draw_figures(open_datasets: OpenDatasets, view: DatasetView, normalisation: 
 
 
 def show_tables(open_datasets: OpenDatasets, view: DatasetView) -> Any:
-    """What the figures draw, as tables."""
+    """The content of the figures as tables."""
     frame = view.rows(open_datasets)
     return gr.skip() if frame.empty else summary.figure_tables(frame, open_datasets[view.name].dataset.task)
 
@@ -232,7 +232,7 @@ def show_classes(open_datasets: OpenDatasets, view: DatasetView) -> Any:
 
 
 def show_splits(open_datasets: OpenDatasets, view: DatasetView, seed: float | None) -> list[Any]:
-    """What each of WHOLE makes of the whole data set: a summary, and a figure of what it leaks."""
+    """The whole data set split by each of WHOLE: a summary, and a figure of what it leaks."""
     if not view.name:
         return [gr.skip()] * (2 * len(WHOLE))
     if seed is None or not float(seed).is_integer() or not 0 <= seed < 2**32:

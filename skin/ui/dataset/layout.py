@@ -222,4 +222,4 @@ def _build_splits(wiring: SectionWiring) -> None:
 SECTION_BUILDERS: Mapping[str, Callable[[SectionWiring], None]] = dict(
     zip(SECTIONS, (_build_figures, _build_gallery, _build_table, _build_classes, _build_splits), strict=True)
 )
-"""What lays out each of SECTIONS."""
+"""The functions that lay out each of SECTIONS."""

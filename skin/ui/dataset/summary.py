@@ -73,7 +73,7 @@ def _of(count: int, total: int) -> Figure:
 
 
 def _summary_sentence(frame: pd.DataFrame, task: Task) -> str:
-    """What the figures show, for whoever cannot see them."""
+    """The message of the figures, for whoever cannot see them."""
     shares = frame["diagnosis"].value_counts(normalize=True)
     common, rare = shares.index[0], shares.index[-1]
     words = [f"Most frequent: {task.diagnosis(common).name} ({shares[common]:.1%})"]
@@ -88,7 +88,7 @@ def _summary_sentence(frame: pd.DataFrame, task: Task) -> str:
 
 
 def caption(image: LesionImage, task: Task, synthetic: bool) -> str:
-    """What is known of one image."""
+    """The facts of one image."""
     said = [
         task.diagnosis(image.diagnosis).name + " (synthetic)" * synthetic,
         *(field.said(image.patient[field.name]) for field in task.fields),
@@ -155,7 +155,7 @@ def _field_bars(frame: pd.DataFrame, field: PatientField) -> Markup:
 
 
 def lesion_bars(frame: pd.DataFrame, _: Task) -> Markup:
-    """How many lesions have one image, how many two, and so on."""
+    """The number of lesions that have one image, two, and so on."""
     counts = Counter(Counter(frame["lesion_id"]).values())
     return _bars("Images per lesion", {f"{n} image{'s' * (n > 1)}": counts[n] for n in sorted(counts)})
 
@@ -181,7 +181,7 @@ def _in_groups(values: "pd.Series[float]", field: NumberField) -> "pd.Series[Any
 
 
 def figure_tables(frame: pd.DataFrame, task: Task) -> Markup:
-    """What the figures draw, as tables for whoever cannot see them, folded away."""
+    """The content of the figures as tables for whoever cannot see them, folded away."""
     longest = longest_choice(task)
     tables = {
         **_number_tables(frame, task),
@@ -213,7 +213,7 @@ def _number_tables(frame: pd.DataFrame, task: Task) -> dict[str, pd.DataFrame]:
 
 
 def _by_diagnosis(frame: pd.DataFrame, column: str, label: str) -> pd.DataFrame | None:
-    """How often each value of the column meets each diagnosis; None where it is not known of any image."""
+    """Counts of each value of the column by diagnosis; None where it is not known of any image."""
     if (frame[column] == "").all():
         return None
     values = frame[column].replace("", UNKNOWN).str.replace("_", " ")

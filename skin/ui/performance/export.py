@@ -26,18 +26,18 @@ FIGURES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
     "F1, precision and recall of each diagnosis": lambda loaded: plots.class_scores(loaded.report),
     "Number of images of each diagnosis, shaded by F1": lambda loaded: plots.distribution_by_f1(loaded.report),
 }
-"""What is drawn of every report, and what it is called where it cannot be seen."""
+"""The figures of every report, by what they are called where they cannot be seen."""
 
 CURVES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
     "ROC curves": lambda loaded: plots.roc_curves(loaded.predictions, loaded.report.operating_point),
     "Precision-recall curves": lambda loaded: plots.precision_recall_curves(loaded.predictions),
     "Calibration curve": lambda loaded: plots.calibration_curve(loaded.predictions),
 }
-"""What is drawn where there are probabilities, likewise."""
+"""The figures of a report with probabilities, likewise."""
 
 
 def stage_sentences(history: Sequence[Epoch]) -> Markup:
-    """What each stage reached on the validation part, and what stage 2 gained."""
+    """The best of each stage on the validation part, and the gain of stage 2."""
     bests = {stage: best_epoch([epoch for epoch in history if epoch.stage == stage]) for stage in STAGES}
     words = [
         f"{STAGES[stage]}: validation accuracy {best.val_accuracy:.1%}, balanced {best.val_balanced_accuracy:.1%}, "
@@ -98,4 +98,4 @@ DOWNLOADS: Mapping[str, tuple[str, Callable[[LoadedReport], str]]] = {
     "Report (JSON)": ("json", _as_json),
     "Predictions (CSV)": ("csv", _as_csv),
 }
-"""What can be downloaded: its file suffix, and how it is made."""
+"""The files to download: their suffix, and how they are made."""

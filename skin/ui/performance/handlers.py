@@ -153,7 +153,7 @@ def show_classes(loaded: LoadedReport) -> list[Any]:
 
 
 def show_operating_point(loaded: LoadedReport) -> list[Any]:
-    """Whether a threshold can be picked, what to make of it, the slider at the subject's own, and the table."""
+    """The section on thresholds, shown where one can be picked: words, the slider at the subject's own, the table."""
     n_malignant = int(is_malignant(loaded.predictions.task, loaded.predictions.truth).sum())
     if loaded.predictions.are_labels or n_malignant in (0, loaded.report.n):
         return [gr.Column(visible=False), "", gr.skip(), ""]
@@ -164,7 +164,7 @@ def show_operating_point(loaded: LoadedReport) -> list[Any]:
 
 
 def show_threshold(loaded: LoadedReport, picked: float) -> str:
-    """What the picked threshold for malignant achieves beside the subject's own."""
+    """The rates of the picked threshold for malignant beside the subject's own."""
     own, other = judge_thresholds(loaded.predictions, [_own_threshold(loaded), picked])
     return sections.threshold_table(
         {"The run's own" if loaded.report.operating_point else "For comparison": own, "Picked": other}
@@ -178,14 +178,14 @@ def _own_threshold(loaded: LoadedReport) -> float:
 
 
 def show_groups(loaded: LoadedReport) -> tuple[Any, str]:
-    """How well the groups of images are recognised, where a report tells."""
+    """The figures of groups of images, where a report tells."""
     if not loaded.report.subgroups:
         return gr.Accordion(visible=False), ""
     return gr.Accordion(visible=True), sections.group_tables(loaded.report, loaded.origin.group_gap(loaded.report))
 
 
 def show_origin(loaded: LoadedReport) -> str:
-    """Where the figures come from, and the settings of the run."""
+    """The origin of the figures, and the settings of the run."""
     return sections.origin_table(loaded.origin.facts(loaded.report)) + (
         headed("Settings", settings, level=3) if (settings := sections.settings_table(loaded.origin.settings)) else ""
     )
@@ -200,7 +200,7 @@ def show_curves(loaded: LoadedReport) -> list[Any]:
 
 
 def show_training(loaded: LoadedReport) -> tuple[Any, str, go.Figure | None]:
-    """What each stage reached, and its history, where there is one."""
+    """The stages of the run in sentences, and its history, where there is one."""
     if not loaded.history:
         return gr.Column(visible=False), "", None
     return (

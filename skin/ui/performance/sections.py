@@ -129,7 +129,7 @@ def curve_tables(roc: go.Figure, precision_recall: go.Figure, calibration: go.Fi
 
 
 def origin_table(facts: Mapping[str, object]) -> Markup:
-    """Where the figures come from, a row each of FACTS."""
+    """The origin of the figures, a row each of FACTS."""
     return rows_table(
         ["Fact", "Value"], [[label, _in_words(facts[name])] for name, label in FACTS.items()], "", "rows pairs"
     )

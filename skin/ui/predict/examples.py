@@ -34,7 +34,7 @@ class Example:
 
     @property
     def caption(self) -> str:
-        """What is known of the patient."""
+        """The known facts of the patient."""
         return self.task.in_words(self.patient) or "nothing known of the patient"
 
     @property
@@ -63,7 +63,7 @@ def load_examples(open_datasets: OpenDatasets, run: Run | None, number: int) -> 
 
 
 def _fits_drawn_lesions(run: Run | None) -> bool:
-    """Whether the run tells apart what is drawn."""
+    """True where the run tells apart what is drawn."""
     try:
         return run is None or run.task.asks_as(HAM10000)
     except UserError:
@@ -71,7 +71,7 @@ def _fits_drawn_lesions(run: Run | None) -> bool:
 
 
 def _test_images(open_datasets: OpenDatasets, run: Run, rng: np.random.Generator) -> Examples | None:
-    """Of the test part of the photographs that the run was trained on, or None where they are not at hand.
+    """The test part of the photographs that the run was trained on, or None where they are not at hand.
 
     A data set that lies elsewhere is looked for among those that are; see `OpenDatasets.find_images`.
     """
@@ -164,7 +164,7 @@ EXAMPLE_CLICKED_JS = """element.addEventListener("click", (event) => {
     if (button.dataset.number) trigger("select", { number: Number(button.dataset.number) });
     else trigger("click");
 });"""
-"""What a page does when one of `example_buttons` is clicked: an example has a number, the other button has none."""
+"""The script that answers a click on one of `example_buttons`: an example has a number, the other button has none."""
 
 
 def example_buttons(shown: Examples) -> Markup:

@@ -86,14 +86,14 @@ def predict_if_changed(predictors: Predictors, last_values: object, *values: obj
 
 
 def first_steps(predictors: Predictors) -> Markup:
-    """What to do first, and what there is to tell apart."""
+    """The first steps, and the diagnoses that are told apart."""
     task = multimodal_run(predictors.workspace).task if predictors.runs() else HAM10000
     return notice(FIRST_STEPS if predictors.runs() else NO_MODEL) + result_card.diagnosis_list(task)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What the models were told: an image and the SHA-256 of its file, its patient, and a row of EXPLANATIONS."""
+    """The question put to the models: an image and the SHA-256 of its file, its patient, and a row of EXPLANATIONS."""
 
     picture: Image.Image
     digest: str
@@ -124,7 +124,7 @@ def heatmap_figure(answered: ModelAnswer, question: Question) -> Markup:
 def predict_many(
     predictors: Predictors, files: object, table: object, choice: object, progress: gr.Progress = gr.Progress()
 ) -> tuple[str, gr.DownloadButton]:
-    """What came of a batch, in words and as a table, and a CSV file of it."""
+    """The outcome of a batch, in words and as a table, and a CSV file of it."""
     upload = uploads.read(table)
     patients = batch.read_patients(*upload, predictors.task(choice)) if upload else {}
     rows = batch.predict_all(partial(predictors.choose, choice), uploads.read_all(files), patients, progress.tqdm)
@@ -175,7 +175,7 @@ def _default_run(predictors: Predictors) -> Run | None:
 
 
 def clicked_example(event: gr.EventData) -> int:
-    """Which example was clicked."""
+    """The number of the example that was clicked."""
     return int(event.number)
 
 

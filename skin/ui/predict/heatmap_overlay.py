@@ -52,7 +52,7 @@ def heatmap_overlay(
 
 
 def _where(heatmap: NDArray[np.float32]) -> str:
-    """Where the map is strongest, for whoever cannot see it."""
+    """The place where the map is strongest, for whoever cannot see it."""
     if not heatmap.any():
         return "nothing speaks for this diagnosis"
     row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)

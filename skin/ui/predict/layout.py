@@ -52,7 +52,7 @@ SCROLL_TO_RESULT_JS = """(image) => {
 NUMBER_KEYBOARD_JS = """() => document.addEventListener("focusin", ({ target }) => {
     if (target.closest(".number")) target.inputMode = "decimal";
 })"""
-"""What no setting of Gradio's text field says: a phone shows numbers to type one."""
+"""The script that has a phone show its numbers to type one, for which Gradio's text field has no setting."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class PredictForm:
 
     @property
     def inputs(self) -> list[Any]:
-        """What `handlers.predict_one` reads."""
+        """The components that `handlers.predict_one` reads."""
         return [self.image, *self.patient, self.model, self.method]
 
 

@@ -21,7 +21,7 @@ CURVE_YEARS = range(0, 91, 10)
 """Years at which the curve over age is computed."""
 
 CURVE_POINTS = 7
-"""Of the curve over any other number."""
+"""Points of the curve over any other number."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def patient_effect(answered: ModelAnswer, patient: Patient) -> tuple[Markup, go.
 
 
 def _measure(prediction: Prediction) -> tuple[str, Callable[[Prediction], float]]:
-    """By what the answers are told, in words, and how much of it a prediction gives."""
+    """The measure that the answers are told by, in words, and its value for a prediction."""
     found = prediction.diagnosis
     if prediction.malignant_probability is None:
         return f"Probability of {found.name}", lambda other: other.probabilities[found.code]

@@ -67,7 +67,7 @@ def _properties(field: PatientField | None) -> dict[str, Any]:
 
 
 def values_by_field(task: Task, values: Sequence[object]) -> dict[str, object]:
-    """What stands in SLOTS, by the field."""
+    """The values of SLOTS by their fields."""
     pairs = zip(fields_in_slots(task), values, strict=False)  # the last slots are often left out
     return {field.name: value for field, value in pairs if field is not None}
 

@@ -54,7 +54,7 @@ def _weights_problem(config: TrainConfig) -> str:
 
 
 def _survey_dataset(config: TrainConfig) -> tuple[int, str]:
-    """How many images the folder has, and what speaks against training on them."""
+    """The number of images in the folder, and what speaks against training on them."""
     try:
         folder = datasets.find_folder(config.dataset)
         return _survey_folder(folder, _stamp(folder), config)

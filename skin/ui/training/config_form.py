@@ -48,14 +48,14 @@ def _widget(info: FieldInfo, value: Any, choices: Sequence[str]) -> Widget:
 
 
 def _step(info: FieldInfo) -> float:
-    """What the arrow keys add: one, or for a fraction a unit of its first digit."""
+    """The step of the arrow keys: one, or for a fraction a unit of its first digit."""
     if info.type is int:
         return 1
     return 10.0 ** math.floor(math.log10(info.default)) if info.default else 0.05
 
 
 def preset_values(preset: str) -> dict[str, Any]:
-    """What choosing a preset puts into the form: all fields but the data set and the model, unless it sets them."""
+    """The values that a preset puts into the form: all fields but the data set and the model, unless it sets them."""
     values = _values(TrainConfig.from_preset(preset))
     return {
         name: value for name, value in values.items() if name not in ("dataset", "model") or name in PRESETS[preset]
@@ -90,14 +90,14 @@ def config_of(values: Mapping[str, Any]) -> TrainConfig:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a filled form asks for, and the command that does the same."""
+    """The trainings that a filled form asks for, and the command that does the same."""
 
     plan: Plan
     command: str
 
 
 def plan_training(workspace: Workspace, preset: str, name: str, values: Mapping[str, Any]) -> TrainingPlan:
-    """What the form asks for; without a name, the preset and a number make one that is not taken.
+    """The trainings that the form asks for; without a name, the preset and a number make one that is not taken.
 
     Raises UsageError when a value is impossible, or the name is no folder name or is taken.
     """

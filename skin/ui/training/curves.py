@@ -126,7 +126,7 @@ def _read(last_selection: CurveSelection, read_only: bool) -> tuple[dict[str, li
 
 
 def _key(problems: Sequence[str], alone: bool, style: CurveStyle) -> Markup:
-    """What could not be read, and what the lines and marks mean where the figure's own legend does not say."""
+    """The errors of reading, and the meaning of lines and marks where the figure's own legend does not say."""
     meanings = [KEY] * (not alone) + [FAINT] * (style.smoothing > 0)
     return Markup().join([*map(status_line, problems), *([paragraph(" ".join(meanings))] if meanings else [])])
 

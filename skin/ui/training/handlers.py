@@ -12,14 +12,14 @@ from skin.ui.training.run_snapshot import RunsSnapshot
 from skin.workspace import Workspace
 
 STOP = "Stop"
-"""What the button says, before the name of the run that it stops."""
+"""The button's text before the name of the run that it stops."""
 
 OPEN_IN = {"performance": "Report", "comparison": "Compare", "predict": "Predict"}
 """Tabs that a finished run is opened in, and what the button says."""
 
 
 def refresh(workspace: Workspace, read_only: bool, chosen: str, last_snapshot: RunsSnapshot | None) -> Any:
-    """What has changed since `last_snapshot`; nothing at all is sent where nothing has."""
+    """The changes since `last_snapshot`; nothing at all is sent where nothing has."""
     snapshot = run_snapshot.take_snapshot(workspace, chosen)
     if snapshot == last_snapshot:
         return gr.skip()

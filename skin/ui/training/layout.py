@@ -46,7 +46,7 @@ class RunMonitor:
 
     @property
     def listener(self) -> dict[str, Any]:
-        """What `refresh` reads and writes."""
+        """The listener that `refresh` is called by."""
         buttons = [self.stop, self.resume, *self.open_in.values()]
         followers = [self.ended, *self.files, *(self.actions.followers if self.actions else [])]
         outputs = [self.last_snapshot, self.chosen, self.table, self.card, self.log, *buttons, *followers]

@@ -17,7 +17,7 @@ SENTENCES = {
     State.FAILED: (gr.Warning, "failed: see what it says on the Training tab."),
     State.INTERRUPTED: (gr.Warning, "was interrupted: its process ended unexpectedly."),
 }
-"""How an end is told, after the run's name."""
+"""The sentence on an end, after the run's name."""
 
 _ACTIVE = {state for state in State if state.is_active}
 

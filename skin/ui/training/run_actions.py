@@ -60,7 +60,7 @@ class RunActionParts:
 
     @property
     def followers(self) -> list[Any]:
-        """What `action_updates` returns."""
+        """The components that `action_updates` returns."""
         return [self.own, self.shipped]
 
 
@@ -117,7 +117,7 @@ def _wire_notes(workspace: Workspace, parts: NotesFields, snapshot: gr.State, re
 
 
 def action_updates(workspace: Workspace, snapshot: RunsSnapshot) -> list[Any]:
-    """What can be changed of the watched run, or that nothing can."""
+    """The changes that the watched run allows, or that nothing can be changed."""
     is_own = snapshot.run is not None and runs.is_own(workspace, snapshot.run)
     sentence = f"{escape(snapshot.run.name) if snapshot.run else ''} came with the project: it is neither renamed, annotated nor deleted here."
     return [gr.Row(visible=is_own), gr.Markdown(sentence, visible=snapshot.run is not None and not is_own)]

@@ -36,12 +36,12 @@ RUN_FILES = (
 
 
 def offered_files(read_only: bool) -> list[RunFile]:
-    """What can be downloaded at all."""
+    """The files that can be downloaded at all."""
     return [run_file for run_file in RUN_FILES if run_file.is_public or not read_only]
 
 
 def is_there(run: Run | None, run_file: RunFile, read_only: bool) -> bool:
-    """Whether the run has this file, and whoever asks may have it."""
+    """True where the run has this file, and whoever asks may have it."""
     if run is None or not (run.folder / run_file.file).is_file():
         return False
     return not read_only or (run_file.is_public and run.can_predict)

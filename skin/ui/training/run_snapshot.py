@@ -37,7 +37,7 @@ class RunsSnapshot:
 
     @property
     def can_resume(self) -> bool:
-        """Whether a training can go on from where the run ended."""
+        """True where a training can go on from where the run ended."""
         return self.status is not None and ended_early(self.status) and not self.obstacle
 
 
@@ -97,13 +97,13 @@ def state_of(run: Run) -> str:
 
 
 def run_choices(snapshot: RunsSnapshot | None = None) -> list[tuple[str, str]]:
-    """What can be watched, as labels and values."""
+    """The runs that can be watched, as labels and values."""
     names = [(f"{name} ({state})", name) for name, state in snapshot.states] if snapshot else []
     return [("The one that trains, or the newest", LATEST_RUN), *names]
 
 
 def readable_notes(run: Run) -> Notes | None:
-    """What is noted about the run, None where that is damaged."""
+    """The notes on the run, None where they are damaged."""
     try:
         return notes.load(run)
     except UserError:

@@ -51,11 +51,11 @@ class StartForm:
 
     @property
     def inputs(self) -> list[config_form.Widget]:
-        """What `start` reads, and `check` after `marked`."""
+        """The components that `start` reads, and `check` after `marked`."""
         return [self.preset, self.name, *self.settings.values()]
 
     def checking(self, workspace: Workspace) -> dict[str, Any]:
-        """What a listener needs to check the form."""
+        """The settings of a listener that checks the form."""
         outputs = [self.start, self.verdict, self.command, self.marked, *self.settings.values()]
         inputs = [self.marked, *self.inputs]
         return {"fn": partial(check, workspace), "inputs": inputs, "outputs": outputs, **UNQUEUED_EVENT}
@@ -96,7 +96,7 @@ def wire_start(context: AppContext, parts: StartForm, chosen: gr.Dropdown) -> An
 
 
 def check(workspace: Workspace, marked: tuple[str, ...], preset: str, name: str, *values: Any) -> list[Any]:
-    """Whether the form can be started; how long that takes, or what speaks against it; the command that does the same.
+    """The form's verdict: a button that starts, the time or what speaks against it, the command that does the same.
 
     Then the names of the fields that are wrong, and for each field what has changed of what stands beside it.
     """
@@ -121,7 +121,7 @@ def problems(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def _beside(field: str, problem: str) -> dict[str, Any]:
-    """What stands beside the field: its problem, else its explanation."""
+    """The text beside the field: its problem, else its explanation."""
     return gr.update(info=html.escape(problem) or FIELDS[field].help, elem_classes=["wrong"] if problem else [])
 
 
