@@ -16,7 +16,7 @@ from skin.engines.heartbeat import is_recent
 from skin.engines.ray import Ray
 from skin.engines.resources import Resources
 from skin.engines.slurm import Slurm
-from skin.errors import UserError
+from skin.errors import UsageError, UserError
 
 LOCAL = "local"
 
@@ -27,6 +27,12 @@ class Engine(Protocol):
     A handle may be damaged: to every question it is then a job that ended. `is_alive` is asked once a second for each run
     that is shown, so an engine that has to ask a scheduler remembers the answer for a while.
     """
+
+    def settled(self, resources: Resources) -> Resources:
+        """The resources with as many CPUs as `submit` gives a job where none are asked for.
+
+        Raises UserError when jobs cannot be handed over from here, before anything is made for them.
+        """
 
     def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
         """Have the command run on these resources, its output appended to `log`, and return the handle.
@@ -67,8 +73,11 @@ class Unknown:
 
     name: str
 
-    def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:  # noqa: ARG002 (an Engine's signature)
-        raise UserError(f"There is no engine {self.name!r}: use one of {', '.join(ENGINES)}.")
+    def settled(self, resources: Resources) -> Resources:  # noqa: ARG002 (an Engine's signature)
+        raise UsageError(f"There is no engine {self.name!r}: use one of {', '.join(ENGINES)}.")
+
+    def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:  # noqa: ARG002
+        raise UsageError(f"There is no engine {self.name!r}: use one of {', '.join(ENGINES)}.")
 
     def stop(self, handle: str) -> None:  # noqa: ARG002
         raise UserError(f"There is no engine {self.name!r} here: stop the run where it was started.")
@@ -122,6 +131,15 @@ class Job:
         """Equal for jobs that train one after the other; None where the job waits for no other."""
         queue = _engine(self.engine).queue(self.handle)
         return None if queue is None else (self.engine, queue)
+
+
+def settled(engine: str, resources: Resources) -> Resources:
+    """The resources with as many CPUs as the engine of this name gives a job where none are asked for.
+
+    The last digits of what is trained depend on that number: with it, a run that goes on elsewhere stays the same.
+    Raises UserError when jobs cannot be handed to the engine from here.
+    """
+    return _engine(engine).settled(resources)
 
 
 def _engine(name: str) -> Engine:

@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -33,9 +33,15 @@ _CLOCK_SECONDS = 2.0
 class Local:
     """The engine of this machine: it trains one run after the other, or a few at once that share the cores."""
 
+    def settled(self, resources: Resources) -> Resources:
+        """The resources with all cores, divided among the jobs that train at once."""
+        return replace(resources, cpus=resources.cpus or max(1, cpu_count() // resources.parallel))
+
     def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
         """Start the command. Raises UserError when the log cannot be written."""
-        environment = os.environ | thread_variables(_threads(resources))
+        # As many as it likes where it has the machine for itself.
+        threads = resources.cpus if resources.parallel == 1 else self.settled(resources).cpus
+        environment = os.environ | thread_variables(threads)
         quiet = subprocess.DEVNULL
         try:
             with log.open("ab") as output:
@@ -80,13 +86,6 @@ class Local:
     def where(self, handle: str) -> str:
         """The pid, and the machine where it is another one."""
         return f"process {handle.partition(' ')[0]}" + (f" of {_machine(handle)}" if _is_elsewhere(handle) else "")
-
-
-def _threads(resources: Resources) -> int:
-    """Threads that a job may compute with: as many as it likes where it has the machine for itself."""
-    if resources.cpus or resources.parallel == 1:
-        return resources.cpus
-    return max(1, cpu_count() // resources.parallel)
 
 
 def handle_of(pid: int, started: float | None = None) -> str:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
@@ -104,17 +104,22 @@ class Ray:
     _found: dict[str, tuple[float, Found]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def settled(self, resources: Resources) -> Resources:
+        """The resources with one CPU where none is asked for. Raises UserError when no cluster answers."""
+        self._silent.pop(resources.address, None)
+        self._cluster(resources.address)
+        return replace(resources, cpus=resources.cpus or 1)
+
     def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
         """Have a node of the cluster run the command as soon as it has the CPUs and GPUs free.
 
         Raises UserError when no cluster answers, none of its nodes is large enough or one does not see the log's folder.
         """
         check_log(log)
-        name, cpus = f"skin-{uuid.uuid4().hex[:12]}", resources.cpus or 1
-        script = script_of(command, log, name, cpus)
-        self._silent.pop(resources.address, None)
-        cluster = self._cluster(resources.address)
-        self._ask(cluster, ray_cluster.start, name, script, str(log.absolute()), cpus, resources.gpus)
+        given = self.settled(resources)
+        name, cluster = f"skin-{uuid.uuid4().hex[:12]}", self._cluster(given.address)
+        script = script_of(command, log, name, given.cpus)
+        self._ask(cluster, ray_cluster.start, name, script, str(log.absolute()), given.cpus, given.gpus)
         return f"{name} {cluster.address}"
 
     def stop(self, handle: str) -> None:

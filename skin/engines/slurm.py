@@ -4,13 +4,13 @@ A handle is the kind of executor, a ticket, and the job as that one knows it: by
 `local` executor stands in for Slurm, by the process that controls it.
 """
 
-import os
 import re
+import shlex
 import shutil
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,15 +43,20 @@ class Slurm:
 
     _local: local.Local = field(default_factory=local.Local)
 
+    def settled(self, resources: Resources) -> Resources:
+        """The resources with one CPU where none is asked for. Raises UserError when submitit or Slurm is not here."""
+        _check(_kind(resources))
+        return replace(resources, cpus=resources.cpus or 1)
+
     def submit(self, command: Sequence[str], log: Path, resources: Resources) -> str:
         """Queue the command as a job. Raises UserError when Slurm is not here or refuses it."""
+        given, kind, ticket = self.settled(resources), _kind(resources), uuid.uuid4().hex
         check_log(log)
-        ticket = uuid.uuid4().hex
-        script = script_of(command, log, ticket, resources.cpus or 1)
-        kind = STAND_IN if resources.address == STAND_IN else "slurm"
-        executor = _executor(kind, log.parent / ".slurm", resources)
+        script = script_of(command, log, ticket, given.cpus)
+        executor = _executor(kind, log.parent / ".slurm", given)
         try:
-            job = executor.submit(os.execvp, "sh", ["sh", "-c", script])
+            # As `submit` does, but for the function that it would pickle beside the run, for the job to load.
+            job = executor._submit_command(shlex.join(["sh", "-c", script]))
         except Exception as error:  # of submitit, which tells what sbatch said
             raise UserError(f"Slurm refused the job: {str(error).strip().splitlines()[-1]}") from error
         if kind != STAND_IN:
@@ -112,26 +117,34 @@ class Slurm:
         return SlurmInfoWatcher(delay_s=ASKED_SECONDS)
 
 
-def _executor(kind: str, folder: Path, resources: Resources) -> "submitit.AutoExecutor":
-    """submitit's executor, told what the job needs. Raises UserError when submitit or Slurm is not here."""
+def _kind(resources: Resources) -> str:
+    return STAND_IN if resources.address == STAND_IN else "slurm"
+
+
+def _check(kind: str) -> None:
+    """Raises UserError when submitit or Slurm is not here."""
     if find_spec("submitit") is None:
         raise UserError(f"The engine slurm needs submitit: run `{INSTALL}` on every machine.")
+    if kind != STAND_IN and shutil.which("srun") is None:
+        raise UserError("Slurm's commands are not found here: run this on a machine from which jobs are sent.")
+
+
+def _executor(kind: str, folder: Path, resources: Resources) -> "submitit.SlurmExecutor | submitit.LocalExecutor":
+    """submitit's executor, told what the job needs."""
     import submitit
 
-    try:
-        executor = submitit.AutoExecutor(folder, cluster=kind)
-    except RuntimeError as error:
-        raise UserError(
-            "Slurm's commands are not found here: run this on a machine from which jobs are sent."
-        ) from error
+    minutes = max(1, round(60 * resources.hours))
+    if kind == STAND_IN:
+        local_executor = submitit.LocalExecutor(folder)
+        local_executor.update_parameters(timeout_min=minutes)
+        return local_executor
+    folder.mkdir(parents=True, exist_ok=True)
+    executor = submitit.SlurmExecutor(folder)
     executor.update_parameters(
-        name="skin",
-        timeout_min=max(1, round(60 * resources.hours)),
-        cpus_per_task=resources.cpus or 1,
-        gpus_per_node=resources.gpus,
+        job_name="skin", time=minutes, cpus_per_task=resources.cpus, gpus_per_node=resources.gpus
     )
     if resources.partition:
-        executor.update_parameters(slurm_partition=resources.partition)
+        executor.update_parameters(partition=resources.partition)
     return executor
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from joblib import cpu_count
 from waiting import wait_until
 
 from skin import jobs
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
-from skin.engines.engine import ENGINES, Job
+from skin.engines.engine import ENGINES, LOCAL, Job, settled
 from skin.engines.resources import Resources
-from skin.errors import UserError
+from skin.errors import UsageError, UserError
 from skin.run import Run, State
 from skin.workspace import PROJECT, Workspace
 
@@ -28,7 +29,7 @@ def processes_of(run: Run) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if run.name in words and str(run.folder.parent.parent) in words:
+        if run.name in words and {str(folder) for folder in run.folder.parents} & set(words):
             found.append(process)
     return found
 
@@ -141,3 +142,21 @@ def test_an_engine_that_is_not_known_says_so(tmp_path: Path) -> None:
         Job.submit("of tomorrow", ["true"], tmp_path / "train.log")
     with pytest.raises(UserError, match="no engine 'of tomorrow' here: stop the run where it was started"):
         Job("of tomorrow", "7").stop()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_resources_are_settled_with_the_cpus_that_a_job_gets(engine: str, resources_for: For) -> None:
+    """So that a run which goes on elsewhere computes with as many threads."""
+    asked = resources_for(engine)
+    usual = cpu_count() // 2 if engine == LOCAL else 1
+    assert settled(engine, dataclasses.replace(asked, cpus=0, parallel=2)).cpus == max(1, usual)
+    assert settled(engine, dataclasses.replace(asked, cpus=3)) == dataclasses.replace(asked, cpus=3)
+
+
+def test_an_engine_that_is_not_there_is_a_sentence_before_anything_is_made() -> None:
+    with pytest.raises(UsageError, match="no engine 'steam': use one of local, ray, slurm"):
+        settled("steam", Resources())
+    with pytest.raises(UserError, match=r"No Ray cluster answers at 127\.0\.0\.1:9"):
+        settled("ray", Resources(address="127.0.0.1:9"))
+    with pytest.raises(UserError, match="Slurm's commands are not found here"):
+        settled("slurm", Resources())

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from skin.engines.engine import Job
 from skin.engines.resources import Resources
@@ -45,6 +46,19 @@ def test_a_job_is_sent_with_what_it_asks_for(cluster: Path, tmp_path: Path) -> N
     sent = (cluster / "sent").read_text()
     for option in ("--cpus-per-task=4", "--gpus-per-node=1", "--partition=fast", "--time=90"):
         assert f"#SBATCH {option}\n" in sent
+
+
+@pytest.mark.parametrize("address", ["", "local"])
+def test_nothing_is_pickled_for_the_job_to_load(cluster: Path, tmp_path: Path, address: str) -> None:
+    log = tmp_path / "train.log"
+    handle = Slurm().submit(COMMAND, log, Resources(address=address))
+
+    if address:
+        wait_until(lambda: not Slurm().is_alive(handle, 0.0))
+        assert log.read_text() == "trained\n"
+    else:
+        assert "sh -c" in (cluster / "sent").read_text()
+    assert list(tmp_path.rglob("*.pkl")) == []
 
 
 @pytest.mark.parametrize(
