@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from skin.errors import UserError
@@ -104,6 +105,23 @@ def unwritten(path: Path, error: OSError) -> UserError:
     """The sentence on a file or folder that could not be written."""
     advice = _ADVICE.get(error.errno or 0, "see to that folder and try again")
     return UserError(f"{path} could not be written ({error.strerror or error}): {advice}.")
+
+
+@contextmanager
+def locked(path: Path, seconds: float = -1) -> Iterator[None]:
+    """Keeps other processes that ask for the same file out meanwhile, and waits for them, so long at most if not negative.
+
+    Raises UserError when the folder cannot be written to.
+    """
+    lock = FileLock(path, timeout=seconds)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise unwritten(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def leftovers(folder: Path) -> list[Path]:

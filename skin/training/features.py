@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from skin.files import replace_file
+from skin.files import locked, replace_file
 from skin.models.export import export_model
 from skin.models.onnx import open_session
 from skin.progress import Progress, silent
@@ -22,11 +22,15 @@ def frozen_features(
 ) -> NDArray[np.float32]:
     """The pooled feature map of every image, of shape (n_images, channels), read from `path` if it is there.
 
-    Batch normalisation runs in inference mode. Raises UserError when the disk is full.
+    Of several runs that need it at once one computes it and the others wait. Batch normalisation runs in inference mode.
+    Raises UserError when the disk is full.
     """
     if not path.exists():
-        features = _compute(backbone, pixels, progress)
-        replace_file(path, lambda partial: np.save(partial, features))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_suffix(".lock")):
+            if not path.exists():
+                features = _compute(backbone, pixels, progress)
+                replace_file(path, lambda partial: np.save(partial, features))
     return np.load(path)
 
 

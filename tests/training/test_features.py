@@ -1,0 +1,35 @@
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from skin.progress import Item
+from skin.training.features import frozen_features
+
+
+def backbone() -> keras.Model:
+    image = keras.Input((8, 8, 3), dtype="uint8", name="image")
+    return keras.Model(image, keras.layers.Conv2D(4, 3)(keras.ops.cast(image, "float32")))
+
+
+def test_of_runs_that_need_the_same_features_at_once_one_computes_them(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+    path, network, together, computed = tmp_path / "features" / "x.npy", backbone(), threading.Barrier(2), []
+
+    def counted(iterable: Iterable[Item], *, desc: str, total: int) -> Iterable[Item]:  # noqa: ARG001 (a Progress)
+        computed.append(desc)
+        return iterable
+
+    def ask() -> np.ndarray:
+        together.wait()
+        return frozen_features(network, pixels, path, counted)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (answer.result() for answer in [threads.submit(ask), threads.submit(ask)])
+
+    assert computed == ["Computing features"]
+    assert first.shape == (5, 4)
+    np.testing.assert_array_equal(first, second)
