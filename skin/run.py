@@ -33,13 +33,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock
-
 from skin.config import TrainConfig
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
-from skin.files import leftovers, partial_path, read_json, unwritten, write_atomically
+from skin.files import leftovers, locked, partial_path, read_json, unwritten, write_atomically
 from skin.records import LARGEST, checked, from_plain
 from skin.task import BEFORE_TASKS, Task
 from skin.workspace import Workspace
@@ -78,7 +76,8 @@ class Status:
     """The state of a run, and its job: None where it was never started.
 
     Times are seconds since the epoch, `heartbeat` that of the job's last sign of life. `eta_seconds` is of the stage,
-    `run_eta_seconds` and `share`, from 0 to 1, of the whole run.
+    `run_eta_seconds` and `share`, from 0 to 1, of the whole run. `retries` is how often its job died and another one was
+    started in its place.
     """
 
     state: State = State.QUEUED
@@ -97,6 +96,7 @@ class Status:
     share: float = 0.0
     memory_mb: float | None = None
     heartbeat: float = 0.0
+    retries: int = 0
 
     @property
     def is_alive(self) -> bool:
@@ -282,16 +282,8 @@ class Run:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes from claiming the run meanwhile. Raises UserError when the folder cannot be written to."""
-        path = self.folder / ".lock"
-        lock = FileLock(path, timeout=LOCK_SECONDS)
-        try:
-            lock.acquire()
-        except OSError as error:
-            raise unwritten(path, error) from error
-        try:
+        with locked(self.folder / ".lock", LOCK_SECONDS):
             yield
-        finally:
-            lock.release()
 
     def update_status(self, **changes: Any) -> Status:
         """Change some fields of the status, and its heartbeat."""

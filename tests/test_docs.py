@@ -5,9 +5,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
-from skin.cli.main import app
+from skin.cli.main import GROUPS, app
 from skin.config import field_infos
 from skin.workspace import PROJECT
 
@@ -28,12 +29,19 @@ LINKS = [(page, link) for page, text in PAGES.items() for link in re.findall(r"\
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_parses(line: str) -> None:
     words = shlex.split(line)
-    command = get_command(app).commands[words[0]]
-    command.make_context(words[0], words[1:])
+    command = get_command(app)
+    while isinstance(command, TyperGroup):
+        command = command.commands[words.pop(0)]
+    command.make_context("", words)
 
 
 def test_every_command_is_in_the_readme() -> None:
     assert {shlex.split(line)[0] for line in IN_README} == set(get_command(app).commands)
+
+
+def test_every_command_of_experiments_is_on_their_page() -> None:
+    page = PAGES[Path("docs/experiments.md")]
+    assert set(re.findall(r"python -m skin experiment (\w+)", page)) == set(GROUPS["experiment"][1])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from skin import DISCLAIMER, __version__
-from skin.cli import benchmark, data, evaluate, export, predict, runs, serve, train
+from skin.cli import benchmark, data, evaluate, experiment, export, predict, runs, serve, train
 from skin.errors import UserError
 
 app = typer.Typer(
@@ -34,6 +34,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 """The commands by name; what each does and takes, its function's docstring and signature say."""
 
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    "experiment": ("Runs that are made to be compared, over folds and seeds.", experiment.COMMANDS),
+}
+"""Groups of commands by name: what they are about, and each as a row of COMMANDS."""
+
 
 def in_a_sentence(function: Callable[..., None]) -> Callable[..., None]:
     """The command with its user errors told in one sentence and an exit code."""
@@ -51,6 +56,11 @@ def in_a_sentence(function: Callable[..., None]) -> Callable[..., None]:
 
 for _name, _function in COMMANDS.items():
     app.command(_name)(in_a_sentence(_function))
+for _group, (_help, _functions) in GROUPS.items():
+    _commands = typer.Typer(help=_help, no_args_is_help=True)
+    for _name, _function in _functions.items():
+        _commands.command(_name)(in_a_sentence(_function))
+    app.add_typer(_commands, name=_group)
 
 
 def _print_version(is_asked: bool) -> None:

@@ -16,6 +16,15 @@ Home = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; may be repeated.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="A JSON file of settings, as the config.json of a run; other options win over it."
+    ),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of a run folder.")]
 
 

@@ -12,12 +12,13 @@ import typer
 from skin import jobs
 from skin import run as runs
 from skin.cli.evaluate import compare_runs, show_comparison, show_report
-from skin.cli.options import Home, RunName, pairs
-from skin.config import PRESETS, TrainConfig
+from skin.cli.options import Config, Home, RunName, Settings
+from skin.cli.recipe import recipe_of
+from skin.config import PRESETS
 from skin.data import datasets
 from skin.errors import UserError
 from skin.evaluation.report import load_report
-from skin.experiments.plan import models_of, of_models
+from skin.experiments.plan import of_models
 from skin.models.backbones import find_backbone
 from skin.progress import console
 from skin.run import Run, State
@@ -31,30 +32,28 @@ def train(
         typer.Option(help="demo, kaggle, or a folder of images (HAM10000, ISIC, or a task.json of your own)."),
     ] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "standard",
-    model: Annotated[str, typer.Option(help="image, multimodal, or both one after the other.")] = "both",
+    model: Annotated[
+        str | None, typer.Option(help="image, multimodal, or both one after the other, as it is by default.")
+    ] = None,
     backbone: Annotated[str | None, typer.Option(help="The pretrained network.")] = None,
     weights: Annotated[str | None, typer.Option(help="imagenet, none, or a weights file.")] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run; with both models, their names begin with it.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; may be repeated.")
-    ] = None,
+    settings: Settings = None,
+    config: Config = None,
     home: Home = None,
 ) -> None:
     """Train one model, or both under one recipe, in two stages; then report, and compare the two."""
     workspace = Workspace.locate(home)
-    fields = pairs(settings or [])
-    given = {"dataset": dataset, "backbone": backbone, "weights": weights}
-    fields |= {key: value for key, value in given.items() if value is not None}
-    models = models_of(str(fields.pop("model", model)))
-    recipe = TrainConfig.from_preset(preset, **fields, model=models[0])
+    given = {"dataset": dataset, "model": model, "backbone": backbone, "weights": weights}
+    recipe, models = recipe_of(preset, config, given, settings or [])
     find_backbone(recipe.backbone)
     loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
     recipe = dataclasses.replace(recipe, dataset=loaded.name)
     configs = of_models(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}").configs
-    for config in configs.values():
-        check_fields(config, loaded.task)
+    for own in configs.values():
+        check_fields(own, loaded.task)
     created = jobs.create(workspace, configs)
     for run in created:
         run.keep_task(loaded.task)

@@ -2,7 +2,9 @@
 
 | file | what it holds |
 |---|---|
-| `experiment.json` | the Plan, and when it was made |
+| `experiment.json` | the Plan, and the time when it was made |
+| `control.json` | the job that drives it, and the wish to stop |
+| `experiment.log` | the output of a driver that the page started |
 | `runs/` | a run folder for each member |
 
 Everything else is told by the runs.
@@ -13,7 +15,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +23,11 @@ from typing import Any
 
 from skin import run as runs
 from skin.config import TrainConfig
+from skin.engines.engine import Job
 from skin.engines.resources import Resources
 from skin.errors import UsageError, UserError
 from skin.experiments.plan import Member, Plan
-from skin.files import partial_path, read_json, unwritten, write_atomically
+from skin.files import locked, partial_path, read_json, unwritten, write_atomically
 from skin.records import LARGEST, checked, from_plain, to_plain
 from skin.run import Run, State, Status
 from skin.task import Task
@@ -33,37 +36,68 @@ from skin.workspace import Workspace
 FORMAT = 1
 """The version of experiment.json."""
 
+LOCK_SECONDS = 120
+"""The wait for the folder; whoever holds it hands one run to an engine."""
+
 MISSING, DAMAGED = "missing", "damaged"
 """States of a member that no run can tell of itself."""
 
 
 @dataclass(frozen=True)
 class MemberStatus:
-    """What a member does: a State of its run, MISSING or DAMAGED, and what there is to say about it."""
+    """The state of a member: a State of its run, MISSING or DAMAGED, and what there is to say about it."""
 
     member: Member
     state: str
     message: str
     status: Status | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """True while a living job trains it, or waits to."""
+        return self.status is not None and self.status.is_running
+
+    @property
+    def retries(self) -> int:
+        """The times that its job died and another one was started in its place."""
+        return self.status.retries if self.status else 0
+
+    @property
+    def where(self) -> str:
+        """The place where it trains, "" where it does not."""
+        return self.status.job.where if self.status and self.status.job and self.is_running else ""
+
+
+@dataclass(frozen=True)
+class Control:
+    """The job that drives the experiment, and True for `stop` once it was asked to."""
+
+    driver: Job | None = None
+    stop: bool = False
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What an experiment does as a whole, and each of its members."""
+    """The state of an experiment as a whole, and of each member.
+
+    `is_driven` is True while a driver hands over the runs that wait.
+    """
 
     state: State
     members: tuple[MemberStatus, ...]
+    is_driven: bool
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many members are in each state."""
+        """The number of members in each state."""
         return dict(Counter(row.state for row in self.members))
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each member that is missing, damaged or failed."""
-        told = (MISSING, DAMAGED, State.FAILED)
-        return [f"{row.member.name} is {row.state}: {row.message}" for row in self.members if row.state in told]
+        """A sentence for each member that is missing, damaged, failed or dead, and that was begun again."""
+        told = (MISSING, DAMAGED, State.FAILED, State.INTERRUPTED)
+        ended = [f"{row.member.name} is {row.state}: {row.message}" for row in self.members if row.state in told]
+        return ended + [_retried(row) for row in self.members if row.retries]
 
 
 @dataclass(frozen=True)
@@ -82,12 +116,20 @@ class Experiment:
         return self.folder / "experiment.json"
 
     @property
+    def control_path(self) -> Path:
+        return self.folder / "control.json"
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "experiment.log"
+
+    @property
     def runs_folder(self) -> Path:
         return self.folder / "runs"
 
     @cached_property
     def plan(self) -> Plan:
-        """What it is made of; it never changes. Raises UserError when the file is missing or damaged."""
+        """Its plan, which never changes. Raises UserError when the file is missing or damaged."""
         try:
             return _plan(self.name, read_json(self.plan_path))
         except (ValueError, TypeError, KeyError, AttributeError, UserError) as error:
@@ -98,7 +140,7 @@ class Experiment:
 
     @property
     def created(self) -> float:
-        """When it was made, in seconds since the epoch; 0 where the file is missing or damaged."""
+        """The time when it was made, in seconds since the epoch; 0 where the file is missing or damaged."""
         with suppress(ValueError, TypeError, KeyError):
             created = read_json(self.plan_path)["created"]
             return float(created) if 0 <= created <= LARGEST else 0.0
@@ -115,9 +157,10 @@ class Experiment:
         return [Run(path) for path in sorted(found) if path.is_dir() and not path.name.startswith(".")]
 
     def status(self) -> Summary:
-        """What it does now. Raises UserError when its plan is missing or damaged."""
+        """Its state now. Raises UserError when its plan is missing or damaged."""
         members = tuple(self._status_of(member) for member in self.plan.members)
-        return Summary(_state_of_all([row.state for row in members]), members)
+        is_driven = self.driver is not None
+        return Summary(_state_of_all(members, is_driven, self.control.stop), members, is_driven)
 
     def _status_of(self, member: Member) -> MemberStatus:
         run = self.run(member)
@@ -128,6 +171,36 @@ class Experiment:
         except UserError as error:
             return MemberStatus(member, DAMAGED, str(error))
         return MemberStatus(member, status.state, status.message, status)
+
+    @property
+    def running(self) -> list[Run]:
+        """The runs that a living job trains, or that wait for one."""
+        return [run for run in self.all_runs if _is_running(run)]
+
+    @property
+    def control(self) -> Control:
+        """Its control; nobody drives it where the file is missing or damaged."""
+        with suppress(ValueError, TypeError, AttributeError):
+            return checked(from_plain(Control, read_json(self.control_path)))
+        return Control()
+
+    @property
+    def driver(self) -> Job | None:
+        """The living job that drives it, if there is one."""
+        driver = self.control.driver
+        with suppress(OSError):
+            return driver if driver and driver.is_alive(self.control_path.stat().st_mtime) else None
+        return None
+
+    def write_control(self, control: Control) -> None:
+        """Replace it. Raises UserError when the disk is full."""
+        write_atomically(self.control_path, json.dumps(to_plain(control), indent=1).encode())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from driving or stopping it meanwhile. Raises UserError when the folder cannot be written to."""
+        with locked(self.folder / ".lock", LOCK_SECONDS):
+            yield
 
     def write_plan(self, plan: Plan, created: float) -> None:
         """Replace the plan. Raises UserError when the disk is full."""
@@ -151,14 +224,26 @@ def _plan(name: str, values: dict[str, Any]) -> Plan:
     return plan
 
 
-_ORDER = (State.TRAINING, State.EVALUATING, State.PREPARING, State.QUEUED, State.FAILED, State.STOPPED)
-"""The state of one member that is the state of all, the first of them that occurs."""
+_BUSY = (State.TRAINING, State.EVALUATING, State.PREPARING)
+_ENDED = (State.STOPPED, State.FAILED)
+"""States of a member that are the state of all, the first that occurs: while some run, and when none does."""
 
 
-def _state_of_all(states: list[str]) -> State:
-    if set(states) == {State.FINISHED}:
+def _state_of_all(members: tuple[MemberStatus, ...], is_driven: bool, is_to_stop: bool) -> State:
+    states = {row.state for row in members}
+    if states == {State.FINISHED}:
         return State.FINISHED
-    return next((state for state in _ORDER if state in states), State.INTERRUPTED)
+    running = {row.state for row in members if row.is_running}
+    if running or is_driven:
+        return next((state for state in _BUSY if state in running), State.QUEUED)
+    if is_to_stop:
+        return State.STOPPED
+    return next((state for state in _ENDED if state in states), State.INTERRUPTED)
+
+
+def _retried(row: MemberStatus) -> str:
+    times = f"{row.retries} times" if row.retries > 1 else "once"
+    return f"{row.member.name} died {times}, and another job went on from its last epoch."
 
 
 def create(workspace: Workspace, plan: Plan, task: Task) -> Experiment:
@@ -223,7 +308,7 @@ def get(workspace: Workspace, name: str) -> Experiment:
 
 
 def is_shipped(experiment: Experiment) -> bool:
-    """Whether it came with the project (it says so in a file `LICENSE`)."""
+    """True where it came with the project (it says so in a file `LICENSE`)."""
     return (experiment.folder / "LICENSE").is_file()
 
 
@@ -233,11 +318,16 @@ def check_own(experiment: Experiment) -> None:
         raise UserError(f"{experiment.name} came with the project and is not changed here.")
 
 
-def delete(experiment: Experiment) -> None:
-    """Delete an experiment of the user's own with all its runs. Raises UserError while one of them trains."""
+def check_idle_and_own(experiment: Experiment) -> None:
+    """Raise UserError where it is shipped or at work, and so is not deleted."""
     check_own(experiment)
-    if running := [run.name for run in experiment.all_runs if _is_running(run)]:
-        raise UserError(f"{running[0]} trains: stop the experiment {experiment.name} first.")
+    if experiment.driver is not None or experiment.running:
+        raise UserError(f"{experiment.name} is at work: stop it first.")
+
+
+def delete(experiment: Experiment) -> None:
+    """Delete an experiment of the user's own with all its runs. Raises UserError while it is at work."""
+    check_idle_and_own(experiment)
     try:
         shutil.rmtree(experiment.folder)
     except OSError as error:

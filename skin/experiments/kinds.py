@@ -13,7 +13,7 @@ from skin.models.backbones import find_backbone
 from skin.training.data import check_fields
 
 Variants = dict[str, dict[str, str]]
-"""What each variant changes in the recipe, by its name. The first is compared with the second, the third with the fourth."""
+"""The settings that each variant changes in the recipe, by its name. The first is compared with the second, the third with the fourth."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
 
 
 def plan(kind: str, name: str, recipe: TrainConfig, models: Sequence[str], folds: int | None, seeds: int) -> Plan:
-    """The plan of an experiment of this kind over so many folds, None for the kind's own number, and seeds.
+    """The plan of an experiment of this kind over so many seeds and folds, None for those of the recipe or else the kind.
 
     The seeds count up from the recipe's. All runs share the seed of the split, so that a fold is the same for all seeds.
     Raises UsageError where there is no such kind or something of it is impossible.
@@ -72,7 +72,8 @@ def plan(kind: str, name: str, recipe: TrainConfig, models: Sequence[str], folds
         raise UsageError(f"There is no kind of experiment {kind!r}: use one of {', '.join(KINDS)}.")
     if seeds < 1:
         raise UsageError(f"An experiment needs at least one seed, not {seeds}.")
-    folds = KINDS[kind].folds if folds is None else folds
+    if folds is None:
+        folds = recipe.folds or KINDS[kind].folds
     changes = {"folds": folds, "fold": 0, "split_seed": recipe.seed_of_split}
     shared = TrainConfig.parse({**dataclasses.asdict(recipe), **changes})
     variants = KINDS[kind].variants(models)

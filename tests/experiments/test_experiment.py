@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from skin import jobs
 from skin import run as runs
 from skin.config import MODELS, TrainConfig
+from skin.engines import local
+from skin.engines.engine import LOCAL, Job
 from skin.engines.resources import Resources
 from skin.errors import UsageError, UserError
 from skin.experiments import experiment as experiments
-from skin.experiments.experiment import Experiment
+from skin.experiments.experiment import Control, Experiment
 from skin.experiments.kinds import plan
 from skin.run import Run, State
 from skin.task import HAM10000
@@ -103,7 +106,7 @@ def test_a_taken_name_is_a_sentence_and_nothing_is_made(bare: Workspace, made: E
 def test_deleting_it_deletes_its_runs_unless_one_trains(bare: Workspace, made: Experiment) -> None:
     run = runs.get(bare, NAMES[2])
     jobs.claim(run)
-    with pytest.raises(UserError, match=f"{NAMES[2]} trains: stop the experiment trial first"):
+    with pytest.raises(UserError, match="trial is at work: stop it first"):
         experiments.delete(made)
 
     run.update_status(state=State.STOPPED)
@@ -117,17 +120,34 @@ def test_deleting_it_deletes_its_runs_unless_one_trains(bare: Workspace, made: E
 def test_its_state_is_told_by_its_runs(made: Experiment) -> None:
     states = [State.FINISHED, State.TRAINING, State.FINISHED, State.QUEUED, State.STOPPED, State.FAILED]
     for member, state in zip(PLAN.members, states, strict=True):
-        made.run(member).update_status(state=state, message="why")
+        job = Job.here() if state is State.TRAINING else None
+        made.run(member).update_status(state=state, message="why", job=job)
 
     summary = made.status()
 
     assert summary.state is State.TRAINING
+    assert not summary.is_driven
     assert [row.state for row in summary.members] == states
     assert summary.counts == {"finished": 2, "training": 1, "queued": 1, "stopped": 1, "failed": 1}
     assert summary.problems == [f"{NAMES[5]} is failed: why"]
+
+    made.run(PLAN.members[1]).update_status(state=State.INTERRUPTED, retries=3)
+    assert made.status().state is State.STOPPED
+    assert made.status().problems[-1] == f"{NAMES[1]} died 3 times, and another job went on from its last epoch."
+    made.write_control(Control(Job.here()))
+    assert (made.status().state, made.status().is_driven) == (State.QUEUED, True)
+    made.write_control(Control(Job(LOCAL, local.handle_of(os.getpid(), 1.0)), stop=True))
+    assert (made.status().state, made.status().is_driven) == (State.STOPPED, False)
     for member in PLAN.members:
         made.run(member).update_status(state=State.FINISHED)
     assert made.status().state is State.FINISHED
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b"[]", b'{"stop": "x"}', b'{"driver": 7}'])
+def test_a_damaged_control_is_nobodys(made: Experiment, content: bytes) -> None:
+    made.control_path.write_bytes(content)
+    assert made.control == Control()
+    assert made.driver is None
 
 
 def test_a_missing_and_a_damaged_run_are_sentences_and_the_others_stay_usable(

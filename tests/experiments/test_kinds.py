@@ -1,4 +1,4 @@
-"""What holds for every row of KINDS, and what each kind is."""
+"""The contract of every row of KINDS, and each kind."""
 
 import dataclasses
 from pathlib import Path
