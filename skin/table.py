@@ -31,13 +31,13 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 """Beginnings of text that a spreadsheet takes for a formula, or that stands for such text."""
 
 
-def write_table(table: pd.DataFrame, float_format: str | None = None) -> str:
+def write_table(table: pd.DataFrame, float_format: str | None = None, header: bool = True) -> str:
     """The table as comma-separated values, with an apostrophe before what would be a formula.
 
     `read_table` gives the text back as it was. Numbers stay as they are.
     """
     text: str = table.map(_disarm).to_csv(
-        index=False, float_format=float_format, lineterminator="\r\n"
+        index=False, header=header, float_format=float_format, lineterminator="\r\n"
     )  # so either is quoted
     return text
 

@@ -138,3 +138,15 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
     yield mount
     subprocess.run(["umount", str(folder)], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a real cluster of two nodes with two CPUs each."""
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 10**8}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    cluster.add_node(num_cpus=2, object_store_memory=10**8)
+    yield cluster.address
+    cluster.shutdown()

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from skin import DISCLAIMER
-from skin import run as runs
 from skin.cli.options import AsJson, Home, pairs
 from skin.cli.output import print_json, print_table
+from skin.engines.engine import LOCAL
+from skin.engines.resources import Resources
 from skin.errors import UsageError, UserError
-from skin.files import write_atomically
 from skin.inference import batch
-from skin.inference.predictor import RISK_RULE, Predictor, default_run, multimodal_run
+from skin.inference.predictor import RISK_RULE
+from skin.inference.scoring import Models, Scoring
 from skin.patient import Patient
 from skin.progress import console
-from skin.table import write_table
 from skin.task import Task
 from skin.workspace import Workspace
+
+_NAMED = 5
+"""Images without an answer that are named; the table has them all."""
 
 
 def predict(
@@ -43,7 +45,22 @@ def predict(
         str | None,
         typer.Option(help="Default: the shipped multimodal run if a patient field is given, else image-only."),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the answers to this file instead of showing them.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "--csv",
+            help="Write the answers to this .csv or .parquet file; what was ended before goes on where it was.",
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="With --out: local, or ray for a Ray cluster.")] = LOCAL,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="With --out: workers; default: 1, on ray one for each CPU.")
+    ] = None,
+    address: Annotated[
+        str,
+        typer.Option(help="With --engine ray: auto, HOST:PORT or local; default: the one that is found, else local."),
+    ] = "",
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -51,22 +68,35 @@ def predict(
 
     An image that cannot be read has its error in its row, and the rest goes on.
     """
-    workspace = Workspace.locate(home)
+    models = Models.of(Workspace.locate(home), run)
     given = {"age": age, "sex": sex, "site": site, **pairs(fields or [], "--field", "NAME")}
-    task = (runs.get(workspace, run) if run else multimodal_run(workspace)).task
     named = batch.find_images(images)
-    known = _patients(patients, task, task.parse(given), named)
-    rows = batch.predict_all(_models(workspace, run), named, known, console)
-    if csv:
-        write_atomically(csv, write_table(batch.to_frame(rows)).encode())
-    if as_json:
-        print_json(rows)
-    elif csv:
-        print(f"{csv}: {batch.summary(rows, known)}")
+    known = _patients(patients, models.task, models.task.parse(given), named)
+    if out and as_json:
+        raise UsageError("Give either --out or --json, not both.")
+    if out:
+        _write_answers(Scoring(out, named, known, models), engine, _workers(engine, parallel, address))
+    elif (engine, parallel, address) != (LOCAL, None, ""):
+        raise UsageError("--engine, --parallel and --address are for a table: give --out FILE, too.")
     else:
-        _show_answers(rows, batch.summary(rows, known))
-    if errors := [row["error"] for row in rows if "error" in row]:
-        raise UserError(errors[0] if len(rows) == 1 else f"{len(errors)} of {len(rows)} images have no answer.")
+        _show_answers(batch.predict_all(models.opened(), named, known, console), known, as_json)
+
+
+def _workers(engine: str, parallel: int | None, address: str) -> Resources:
+    if address and engine == LOCAL:
+        raise UsageError("--address is that of a Ray cluster: give --engine ray, too.")
+    return Resources(parallel=parallel or (1 if engine == LOCAL else 0), address=address)
+
+
+def _write_answers(scoring: Scoring, engine: str, workers: Resources) -> None:
+    try:
+        outcome = scoring.run(engine, workers, console)
+    except KeyboardInterrupt:
+        raise UserError("Stopped. The same command goes on where it was.") from None
+    print(f"{scoring.table}: {outcome.summary}")
+    if failed := outcome.failed:
+        names = ", ".join(failed[:_NAMED]) + f" and {len(failed) - _NAMED:,} more" * (len(failed) > _NAMED)
+        raise UserError(f"{len(failed):,} of {len(scoring.images):,} images have no answer: {names}.")
 
 
 def _patients(table: Path | None, task: Task, patient: Patient, images: Sequence[batch.Named]) -> batch.Patients:
@@ -76,19 +106,21 @@ def _patients(table: Path | None, task: Task, patient: Patient, images: Sequence
     if not patient.is_unknown:
         raise UsageError("Give either --patients or --age, --sex, --site and --field, not both.")
     try:
-        return batch.read_patients(table.name, table.read_bytes(), task)
+        return batch.read_patients(table.name, table.read_bytes(), task, max_rows=None)
     except OSError as error:
         raise UserError(f"{table} cannot be read ({error.strerror}): check the path.") from error
 
 
-def _models(workspace: Workspace, name: str | None) -> batch.Choose:
-    """Choice of the predictors: the run of this name, else the one that fits what is known of the patient."""
-    named = runs.get(workspace, name) if name else None
-    opened = lru_cache(Predictor)
-    return lambda patient: [opened(named or default_run(workspace, patient))]
+def _show_answers(rows: Sequence[batch.Row], patients: batch.Patients, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        _show_table(rows, batch.summary(rows, patients))
+    if errors := [row["error"] for row in rows if "error" in row]:
+        raise UserError(errors[0] if len(rows) == 1 else f"{len(errors)} of {len(rows)} images have no answer.")
 
 
-def _show_answers(rows: Sequence[batch.Row], summary: str) -> None:
+def _show_table(rows: Sequence[batch.Row], summary: str) -> None:
     print_table(
         ["image", "diagnosis", "probability", "90% set", "malignancy", "risk", "model"],
         [_cells(row) for row in rows],

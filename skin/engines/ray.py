@@ -55,9 +55,7 @@ class Cluster:
     @classmethod
     def join(cls, address: str) -> "Cluster":
         """Join the cluster, or start one for as long as this process lives. Raises UserError."""
-        if find_spec("ray") is None:
-            raise UserError(f"The engine ray needs Ray: run `{INSTALL}` on every machine.")
-        _check_answers(address)
+        check_reachable(address)
         pool = ProcessPoolExecutor(1, get_context("spawn"))
         return cls(_asked(pool, START_SECONDS, address, ray_cluster.connect, address), pool)
 
@@ -75,24 +73,27 @@ def _asked(
         for process in list((pool._processes or {}).values()):
             process.kill()
         pool.shutdown(wait=False, cancel_futures=True)
-        raise _silent(address) from error
+        raise silent(address) from error
 
 
-def _silent(address: str) -> UserError:
+def silent(address: str) -> UserError:
+    """The sentence on a cluster that does not answer."""
     return UserError(
         f"No Ray cluster answers at {address or 'this machine'}: start one with `ray start --head`, or name its address."
     )
 
 
-def _check_answers(address: str) -> None:
-    """Raise UserError when nobody listens at an address that names a host."""
+def check_reachable(address: str) -> None:
+    """Raise UserError when Ray is not installed, or nobody listens at an address that names a host."""
+    if find_spec("ray") is None:
+        raise UserError(f"The engine ray needs Ray: run `{INSTALL}` on every machine.")
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise _silent(address) from error
+        raise silent(address) from error
 
 
 @dataclass
@@ -169,7 +170,7 @@ class Ray:
         with self._lock:
             if address not in self._clusters:
                 if time.monotonic() < self._silent.get(address, 0.0):
-                    raise _silent(address)
+                    raise silent(address)
                 try:
                     joined = Cluster.join(address)
                 except UserError:

@@ -91,8 +91,8 @@ def start(name: str, script: str, log: str, cpus: int, gpus: int) -> Refusal | N
     if not nodes:
         asked = f"{cpus} CPUs and {gpus} GPUs" if gpus else f"{cpus} CPUs"
         return Refusal(f"No node of the Ray cluster has {asked}: ask for fewer, or add a node.")
-    if blind := _blind(nodes, [str(PROJECT), log]):
-        return Refusal(unseen(blind[1], f"The node {blind[0]} of the Ray cluster"))
+    if sentence := unseen_by(nodes, [str(PROJECT), log]):
+        return Refusal(sentence)
     options = {"name": name, "lifetime": "detached", "num_cpus": cpus, "num_gpus": gpus, "max_restarts": 0}
     ray.remote(Training).options(**options).remote(script)
     return None
@@ -102,8 +102,8 @@ def _is_large_enough(resources: dict[str, float], cpus: int, gpus: int) -> bool:
     return resources.get("CPU", 0) >= cpus and resources.get("GPU", 0) >= gpus
 
 
-def _blind(nodes: list[dict[str, Any]], paths: list[str]) -> tuple[str, str] | None:
-    """The address of a node and the path that it does not see, if there is such a node."""
+def unseen_by(nodes: list[dict[str, Any]], paths: list[str]) -> str:
+    """The sentence on a node that does not see one of the paths, "" where there is none."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -115,7 +115,8 @@ def _blind(nodes: list[dict[str, Any]], paths: list[str]) -> tuple[str, str] | N
         here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         asked[ray.remote(missing).options(num_cpus=0, scheduling_strategy=here).remote()] = node["NodeManagerAddress"]
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=SEE_SECONDS)
-    return next(((asked[answer], path) for answer in answered if (path := ray.get(answer))), None)
+    found = ((asked[answer], ray.get(answer)) for answer in answered)
+    return next((unseen(path, f"The node {node} of the Ray cluster") for node, path in found if path), "")
 
 
 def look(name: str) -> Found:

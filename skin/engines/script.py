@@ -32,9 +32,7 @@ def _check(path: Path) -> str:
 
 def unseen(path: str, machine: str = "This machine") -> str:
     """The sentence on a machine that does not see a file or folder."""
-    return (
-        f"{machine} does not see {path}: use a --home, and an installation, that every machine shares at the same path."
-    )
+    return f"{machine} does not see {path}: use a --home, an installation and data that every machine shares at the same path."
 
 
 def is_this_process(ticket: str) -> bool:

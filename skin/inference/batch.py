@@ -19,7 +19,7 @@ from skin.table import read_table
 from skin.task import Task, listed
 
 MAX_ROWS = 30_000
-"""Of a table of patients: many more than a batch has images."""
+"""Of an uploaded table of patients: many more than an uploaded batch has images."""
 
 ANSWER = ("run", "diagnosis", "name", "malignant_probability", "risk", "prediction_set")
 """Columns of the table of answers between what was told and the probabilities."""
@@ -31,6 +31,9 @@ Patients = Mapping[str, Patient]
 Named = tuple[str, pixels.ImageInput]
 """An image and its name."""
 
+Asked = tuple[str, pixels.ImageInput, Patient]
+"""An image, its name before it, and whose it is."""
+
 SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
 """By which the images of a folder are known; what they are is told by their content."""
 
@@ -38,7 +41,7 @@ Choose = Callable[[Patient], Sequence[Predictor]]
 """The models that answer for a patient."""
 
 
-def find_images(paths: Iterable[Path]) -> list[Named]:
+def find_images(paths: Iterable[Path]) -> list[tuple[str, Path]]:
     """The files and, in the place of a folder, the images in it and below it, by path; hidden ones do not count.
 
     Raises UserError when a folder holds none.
@@ -54,13 +57,13 @@ def _images_in(folder: Path) -> list[Path]:
     return shown
 
 
-def read_patients(name: str, content: bytes, task: Task) -> Patients:
-    """The patients in a CSV of image and any fields of the task.
+def read_patients(name: str, content: bytes, task: Task, max_rows: int | None = MAX_ROWS) -> Patients:
+    """The patients in a CSV of image and any fields of the task, of at most so many rows.
 
     Raises UserError that names the column or the row that is wrong.
     """
     try:
-        columns, rows = read_table(content.decode("utf-8-sig"), MAX_ROWS)
+        columns, rows = read_table(content.decode("utf-8-sig"), max_rows)
     except ValueError as error:
         raise UserError(f"{name} is no table of comma-separated values: save it as CSV in UTF-8.") from error
     ids = next((known for known in IDS if known in columns), None)
@@ -104,22 +107,28 @@ def predict_all(choose: Choose, images: Sequence[Named], patients: Patients, pro
     if not images:
         raise UsageError("There is no image to predict: choose images, or a ZIP of images.")
     choose(patient_of(images[0][0], patients))
-    shown = progress(_decoded(images), desc="Predicting", total=len(images))
-    return [row for name, picture in shown for row in _rows(choose, name, picture, patient_of(name, patients))]
+    asked = [(name, image, patient_of(name, patients)) for name, image in images]
+    return list(answer(choose, asked, progress))
 
 
-def _decoded(images: Sequence[Named]) -> Iterator[tuple[str, Future[Image.Image]]]:
-    """Every image's name and its picture; the next one is decoded while the network is busy with this one.
+def answer(choose: Choose, asked: Sequence[Asked], progress: Progress = silent) -> Iterator[Row]:
+    """The rows of `predict_all` for images whose patients are known, as they come."""
+    for (name, _, patient), picture in progress(_decoded(asked), desc="Predicting", total=len(asked)):
+        yield from _rows(choose, name, picture, patient)
+
+
+def _decoded(asked: Sequence[Asked]) -> Iterator[tuple[Asked, Future[Image.Image]]]:
+    """Every image and its picture; the next one is decoded while the network is busy with this one.
 
     No more than that: decoders are shared with those who wait for one image.
     """
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(pixels.decode, images[0][1])
-        for (name, _), following in zip(images, [*images[1:], None], strict=True):
+        coming = thread.submit(pixels.decode, asked[0][1])
+        for image, following in zip(asked, [*asked[1:], None], strict=True):
             picture = coming
             if following:
                 coming = thread.submit(pixels.decode, following[1])
-            yield name, picture
+            yield image, picture
 
 
 def _rows(choose: Choose, name: str, picture: Future[Image.Image], patient: Patient) -> Iterator[Row]:
@@ -147,19 +156,22 @@ def told_fields(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row if key not in others))
 
 
-def _codes(row: Row) -> str:
-    return " ".join(row.get("prediction_set", ()))
+def _codes(row: Row) -> str | None:
+    return " ".join(row["prediction_set"]) if "prediction_set" in row else None
 
 
-def summary(rows: Sequence[Row], patients: Patients) -> str:
+def summary(rows: Iterable[Row], patients: Patients) -> str:
     """What came of a batch, in a sentence or two."""
-    failed = sum("error" in row for row in rows)
-    strangers = len(patients.keys() - {_key(row["image"], patients) for row in rows})
-    words = [f"{_count(len(rows) - failed, 'answer')}."]
+    answers, failed, strangers = 0, 0, set(patients)
+    for row in rows:
+        failed += "error" in row
+        answers += "error" not in row
+        strangers.discard(_key(row["image"], patients))
+    words = [f"{_count(answers, 'answer')}."]
     if failed:
         words.append(f"{_count(failed, 'file')} could not be read: the table says why.")
     if strangers:
-        words.append(f"{_count(strangers, 'row')} of your table named no image of this batch.")
+        words.append(f"{_count(len(strangers), 'row')} of your table named no image of this batch.")
     return " ".join(words)
 
 

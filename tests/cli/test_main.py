@@ -170,6 +170,8 @@ def test_predict_takes_a_folder_and_a_table_of_patients(two_models: Workspace, f
 
 def test_predict_writes_the_table_that_the_app_gives(two_models: Workspace, folder: Path, tmp_path: Path) -> None:
     result = call(two_models, "predict", str(folder), "--csv", str(tmp_path / "answers.csv"), "--sex", "male")
+    assert result.exit_code == 1
+    assert f"1 of 3 images have no answer: {folder}/broken.jpg." in " ".join(result.stderr.split())
     table = pd.read_csv(tmp_path / "answers.csv")
     assert list(table) == ["image", "age", "sex", "site", *batch.ANSWER, *CODES, "error"]
     assert table["error"].notna().tolist() == [True, False, False]
@@ -186,6 +188,12 @@ def test_predict_writes_the_table_that_the_app_gives(two_models: Workspace, fold
         (["{folder}", "--patients", "{home}/no.csv"], 1, "no.csv cannot be read"),
         (["{folder}", "--patients", "{folder}/notes.txt"], 1, "notes.txt needs a column 'image'"),
         (["{folder}", "--patients", "{folder}/notes.txt", "--age", "3"], 2, "not both"),
+        (["{folder}", "--parallel", "2"], 2, "--engine, --parallel and --address are for a table: give --out FILE"),
+        (["{folder}", "--out", "{home}/a.csv", "--json"], 2, "either --out or --json"),
+        (["{folder}", "--out", "{home}/a.xlsx"], 2, "a.xlsx must end in .csv or .parquet"),
+        (["{folder}", "--out", "{home}/a.csv", "--engine", "slurm"], 2, "on local or ray, not on 'slurm'"),
+        (["{folder}", "--out", "{home}/a.csv", "--parallel", "0"], 2, "--parallel"),
+        (["{folder}", "--out", "{home}/a.csv", "--address", "auto"], 2, "give --engine ray, too"),
     ],
 )
 def test_a_batch_that_cannot_be_gets_a_sentence(

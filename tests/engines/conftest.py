@@ -1,6 +1,6 @@
-"""A Ray cluster of two nodes on this machine, and what each engine is asked for in the tests."""
+"""What each engine is asked for in the tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -8,18 +8,6 @@ from skin.engines.engine import LOCAL
 from skin.engines.resources import Resources
 
 For = Callable[[str], Resources]
-
-
-@pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
-    """The address of a real cluster of two nodes with two CPUs each."""
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 10**8}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    cluster.add_node(num_cpus=2, object_store_memory=10**8)
-    yield cluster.address
-    cluster.shutdown()
 
 
 @pytest.fixture
