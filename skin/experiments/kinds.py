@@ -8,6 +8,7 @@ from skin.config import MODELS, TrainConfig
 from skin.data import splits
 from skin.data.dataset import Dataset
 from skin.errors import UsageError
+from skin.experiments.outcome import Contrast
 from skin.experiments.plan import Plan, members_of
 from skin.models.backbones import find_backbone
 from skin.training.data import check_fields
@@ -20,12 +21,14 @@ Variants = dict[str, dict[str, str]]
 class Kind:
     """A row of KINDS.
 
-    `variants` makes the variants for the chosen models and raises UsageError where it has no use for them; `folds` is
-    how many there are unless somebody says otherwise, 0 for one split.
+    `cause` is what the second of two variants has and the first has not, as the subject of a sentence. `variants` makes
+    the variants for the chosen models and raises UsageError where it has no use for them; `folds` is how many there are
+    unless somebody says otherwise, 0 for one split.
     """
 
     title: str
     question: str
+    cause: str
     variants: Callable[[Sequence[str]], Variants]
     folds: int
 
@@ -49,17 +52,26 @@ KINDS: dict[str, Kind] = {
     "metadata": Kind(
         "Metadata",
         "Does what is known of the patient help? The image-only against the multimodal model, under one recipe.",
+        "metadata",
         _models,
         folds=5,
     ),
     "leak": Kind(
         "Leak",
         "What does a leak feign? One test set, trained without and with the other images of its lesions, on as many images.",
+        "the leak",
         _leaks,
         folds=0,
     ),
 }
 """The kinds by the name that the command line uses."""
+
+
+def find_kind(name: str) -> Kind:
+    """The kind of this name. Raises UsageError that names the kinds there are."""
+    if name not in KINDS:
+        raise UsageError(f"There is no kind of experiment {name!r}: use one of {', '.join(KINDS)}.")
+    return KINDS[name]
 
 
 def plan(kind: str, name: str, recipe: TrainConfig, models: Sequence[str], folds: int | None, seeds: int) -> Plan:
@@ -68,24 +80,28 @@ def plan(kind: str, name: str, recipe: TrainConfig, models: Sequence[str], folds
     The seeds count up from the recipe's. All runs share the seed of the split, so that a fold is the same for all seeds.
     Raises UsageError where there is no such kind or something of it is impossible.
     """
-    if kind not in KINDS:
-        raise UsageError(f"There is no kind of experiment {kind!r}: use one of {', '.join(KINDS)}.")
+    own = find_kind(kind)
     if seeds < 1:
         raise UsageError(f"An experiment needs at least one seed, not {seeds}.")
     if folds is None:
-        folds = recipe.folds or KINDS[kind].folds
+        folds = recipe.folds or own.folds
     changes = {"folds": folds, "fold": 0, "split_seed": recipe.seed_of_split}
     shared = TrainConfig.parse({**dataclasses.asdict(recipe), **changes})
-    variants = KINDS[kind].variants(models)
+    variants = own.variants(models)
     members = members_of(name, variants, range(max(folds, 1)), range(recipe.seed, recipe.seed + seeds))
     made = Plan(name, shared, members, kind)
     _ = made.configs  # raises where a seed is past the last one
     return made
 
 
-def pairs(plan: Plan) -> list[tuple[str, str]]:
-    """The variants that are compared with each other: the baseline, then what is held against it."""
-    return list(zip(plan.variants[::2], plan.variants[1::2], strict=True))
+def contrasts(plan: Plan) -> list[Contrast]:
+    """The variants that are compared with each other; of several pairs each is told by the model that it is of.
+
+    Raises UsageError where the kind is of another version.
+    """
+    cause = find_kind(plan.kind).cause
+    pairs = zip(plan.variants[::2], plan.variants[1::2], strict=True)
+    return [Contrast(a, b, cause, where=a.rpartition("-")[0]) for a, b in pairs]
 
 
 def check(plan: Plan, dataset: Dataset) -> None:

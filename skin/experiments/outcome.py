@@ -25,7 +25,7 @@ from skin.records import to_plain
 from skin.task import Task
 
 CAVEAT = "The lesions to train on are given: what others would have changed is in no interval."
-"""What no interval of an outcome holds, whatever the number of runs."""
+"""The limit of every interval of an outcome, whatever the number of runs."""
 
 
 class Cell(NamedTuple):
@@ -223,7 +223,7 @@ def _point(cell: Cell, predictions: Predictions) -> Point:
 
 
 def _crossed(finished: Collection[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Of finished pairs of fold and seed the folds and seeds, all of them with all, of which there are the most runs.
+    """The folds and seeds, all of them with all among the finished pairs of both, that there are the most runs of.
 
     Every seed then judges every image, as the variance of a pooled figure takes it; of as many runs, the more images.
     """
@@ -349,7 +349,7 @@ def _placed(contrast: Contrast, sentence: str) -> str:
 
 
 def _notes(fitting: int, planned: int, comparisons: Mapping[Contrast, PooledComparison | None]) -> Iterator[str]:
-    """How far the figures go."""
+    """Sentences on how far the figures go."""
     if fitting < planned:
         yield f"{fitting} of {planned} runs are in these figures, which change with the others."
     for contrast, comparison in comparisons.items():

@@ -10,7 +10,8 @@ from skin.config import MODELS, TrainConfig, differences
 from skin.data.dataset import Dataset, LesionImage
 from skin.data.splits import draw
 from skin.errors import UsageError, UserError
-from skin.experiments.kinds import KINDS, check, pairs, plan
+from skin.experiments.kinds import KINDS, check, contrasts, plan
+from skin.experiments.outcome import Contrast
 from skin.task import HAM10000
 
 RECIPE = TrainConfig.from_preset("demo", seed=7)
@@ -43,13 +44,13 @@ def test_runs_of_one_fold_are_tested_on_the_same_images_whatever_the_seed(kind: 
 def test_variants_are_compared_in_pairs_that_differ_in_one_setting(kind: str) -> None:
     made = plan(kind, "x", RECIPE, MODELS, folds=0, seeds=1)
     configs = {member.variant: made.config(member) for member in made.members}
-    for baseline, other in pairs(made):
-        assert len(differences([configs[baseline], configs[other]])) == 1
+    for contrast in contrasts(made):
+        assert len(differences([configs[contrast.a], configs[contrast.b]])) == 1
 
 
 def test_metadata_is_one_model_against_the_other_on_five_folds() -> None:
     made = plan("metadata", "x", RECIPE, MODELS, folds=None, seeds=1)
-    assert pairs(made) == [("image", "multimodal")]
+    assert contrasts(made) == [Contrast("image", "multimodal", "metadata")]
     assert made.folds == (0, 1, 2, 3, 4)
     with pytest.raises(UsageError, match="compares both models"):
         plan("metadata", "x", RECIPE, ("image",), folds=None, seeds=1)
@@ -57,11 +58,14 @@ def test_metadata_is_one_model_against_the_other_on_five_folds() -> None:
 
 def test_leak_is_without_against_with_for_each_of_the_models() -> None:
     made = plan("leak", "x", RECIPE, MODELS, folds=None, seeds=1)
-    assert pairs(made) == [("image-without", "image-with"), ("multimodal-without", "multimodal-with")]
+    assert contrasts(made) == [
+        Contrast("image-without", "image-with", "the leak", "image"),
+        Contrast("multimodal-without", "multimodal-with", "the leak", "multimodal"),
+    ]
     assert list(made.configs) == ["x-image-without", "x-image-with", "x-multimodal-without", "x-multimodal-with"]
 
     of_one = plan("leak", "x", RECIPE, ("multimodal",), folds=None, seeds=1)
-    assert pairs(of_one) == [("without", "with")]
+    assert contrasts(of_one) == [Contrast("without", "with", "the leak")]
     assert {config.model for config in of_one.configs.values()} == {"multimodal"}
 
 

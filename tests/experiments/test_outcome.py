@@ -1,14 +1,15 @@
-"""What the runs of an experiment say together, on made-up runs whose truth is known."""
+"""The outcome of made-up runs whose truth is known."""
 
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import FOLDS, N_CLASSES, SEEDS, made_up_run, made_up_runs
 
 from skin.evaluation.headline import headline
 from skin.evaluation.metrics import METRICS, Estimate
@@ -20,32 +21,9 @@ from skin.task import HAM10000
 from skin.workspace import PROJECT
 
 METADATA = Contrast("image", "multimodal", "metadata")
-FOLDS, SEEDS = (0, 1, 2), (42, 43, 44)
-N_CLASSES = len(HAM10000)
 
 
-def run(skill: float, rng: np.random.Generator, fold: int = 0, n_lesions: int = 70) -> Predictions:
-    """A run that is right on about a share `skill` of the images of a fold, two of each lesion."""
-    truth = np.repeat(np.arange(n_lesions) % N_CLASSES, 2)
-    predicted = np.where(rng.random(len(truth)) < skill, truth, (truth + 1) % N_CLASSES)
-    probabilities = 0.4 * np.eye(N_CLASSES)[predicted] + 0.6 * rng.dirichlet(np.ones(N_CLASSES), len(truth))
-    lesions = tuple(f"fold{fold}-lesion{i // 2}" for i in range(len(truth)))
-    return Predictions(tuple(f"{lesion}-{i % 2}" for i, lesion in enumerate(lesions)), lesions, truth, probabilities)
-
-
-def experiment(
-    skills: Mapping[str, float], folds: Sequence[int] = FOLDS, seeds: Sequence[int] = SEEDS, noise: int = 0
-) -> dict[Cell, Predictions]:
-    """A run for each variant, fold and seed, of the skill of its variant."""
-    return {
-        Cell(variant, fold, seed): run(skill, np.random.default_rng([noise, arm, fold, seed]), fold)
-        for arm, (variant, skill) in enumerate(skills.items())
-        for fold in folds
-        for seed in seeds
-    }
-
-
-UNLIKE = experiment({"image": 0.6, "multimodal": 0.8})
+UNLIKE = made_up_runs({"image": 0.6, "multimodal": 0.8})
 
 
 def of(runs: Mapping[Cell, Predictions], missing: Mapping[Cell, str] | None = None) -> Outcome:
@@ -68,7 +46,7 @@ def test_every_image_has_one_prediction_of_each_seed() -> None:
 
 
 def test_of_one_seed_a_figure_is_that_of_its_out_of_fold_predictions() -> None:
-    (comparison,) = of(experiment({"image": 0.6, "multimodal": 0.8}, seeds=[42])).comparisons
+    (comparison,) = of(made_up_runs({"image": 0.6, "multimodal": 0.8}, seeds=[42])).comparisons
     together = out_of_fold(UNLIKE, "multimodal", FOLDS, 42)
     report = evaluate(together)
     assert {name: value.interval for name, value in comparison.figures["multimodal"].items()} == headline(together)
@@ -120,7 +98,7 @@ def test_every_run_is_a_point(unlike: Outcome) -> None:
 @settings(max_examples=8, deadline=None)
 @given(st.randoms())
 def test_neither_order_of_images_nor_of_runs_matters(random: object) -> None:
-    runs = experiment({"image": 0.6, "multimodal": 0.8}, folds=[0, 1], seeds=[42, 43])
+    runs = made_up_runs({"image": 0.6, "multimodal": 0.8}, folds=[0, 1], seeds=[42, 43])
     assert of(shuffled(runs, random)) == of(runs)
 
 
@@ -160,7 +138,7 @@ def test_a_difference_that_is_there_is_more_than_chance(unlike: Outcome) -> None
 
 
 def test_a_loss_is_a_cost() -> None:
-    (comparison,) = of(experiment({"image": 0.8, "multimodal": 0.6})).comparisons
+    (comparison,) = of(made_up_runs({"image": 0.8, "multimodal": 0.6})).comparisons
     value, low, high = (100 * bound for bound in vars(comparison.difference["balanced_accuracy"].interval).values())
     assert comparison.verdict == (
         f"Metadata costs {-value:.1f} points of balanced accuracy (95% interval {-high:.1f} to {-low:.1f}, over the lesions "
@@ -169,7 +147,7 @@ def test_a_loss_is_a_cost() -> None:
 
 
 def test_of_one_seed_nothing_is_said_to_be_more_than_chance() -> None:
-    (comparison,) = of(experiment({"image": 0.5, "multimodal": 0.9}, seeds=[42])).comparisons
+    (comparison,) = of(made_up_runs({"image": 0.5, "multimodal": 0.9}, seeds=[42])).comparisons
     assert comparison.verdict.startswith("What metadata adds is not known from these runs: +")
     assert comparison.verdict.endswith(", over the lesions; one seed tells nothing of others).")
     assert comparison.class_verdict.endswith("This is of one seed; another may tell otherwise.")
@@ -177,7 +155,7 @@ def test_of_one_seed_nothing_is_said_to_be_more_than_chance() -> None:
 
 def test_variants_that_do_not_differ_are_rarely_said_to() -> None:
     said = [
-        of(experiment({"image": 0.7, "multimodal": 0.7}, folds=[0, 1], noise=noise)).comparisons[0]
+        of(made_up_runs({"image": 0.7, "multimodal": 0.7}, folds=[0, 1], noise=noise)).comparisons[0]
         for noise in range(30)
     ]
     assert sum("more than chance" in comparison.verdict for comparison in said) <= 3
@@ -198,7 +176,7 @@ def test_the_diagnosis_that_differs_is_named_and_no_other() -> None:
         others = np.where(predictions.truth[:, None] == mel, np.eye(N_CLASSES)[0], predictions.probabilities)
         return dataclasses.replace(predictions, probabilities=others)
 
-    seeing = experiment({"image": 0.9, "multimodal": 0.9})
+    seeing = made_up_runs({"image": 0.9, "multimodal": 0.9})
     runs = {cell: blind(own) if cell.variant == "image" else own for cell, own in seeing.items()}
     (comparison,) = of(runs).comparisons
     assert comparison.per_class["mel"].n_lesions >= MIN_LESIONS
@@ -208,7 +186,7 @@ def test_the_diagnosis_that_differs_is_named_and_no_other() -> None:
 
 
 def test_of_few_lesions_nothing_is_claimed() -> None:
-    (comparison,) = of(experiment({"image": 0.4, "multimodal": 0.9}, folds=[0])).comparisons
+    (comparison,) = of(made_up_runs({"image": 0.4, "multimodal": 0.9}, folds=[0])).comparisons
     assert all(np.isnan([*row.p.values()]).all() for row in comparison.per_class.values())
     assert comparison.class_verdict.startswith(f"No diagnosis has the {MIN_LESIONS} lesions")
 
@@ -219,7 +197,7 @@ def test_a_leak_is_measured_on_one_test_part() -> None:
         Contrast(f"{model}-without", f"{model}-with", "the leak", where)
         for model, where in (("image", "Image-only"), ("multimodal", "With metadata"))
     ]
-    found = outcome(experiment(arms, folds=[0]), contrasts, HAM10000)
+    found = outcome(made_up_runs(arms, folds=[0]), contrasts, HAM10000)
     image, multimodal = found.comparisons
     assert image.verdict.startswith("Image-only: The leak adds ")
     assert multimodal.verdict.startswith("With metadata: What the leak adds is not known from these runs: ")
@@ -243,7 +221,7 @@ def test_of_an_unfinished_seed_the_points_are_shown_and_the_rest_is_pooled() -> 
     (comparison,) = found.comparisons
     assert (comparison.folds, comparison.seeds) == (FOLDS, (42, 43))
     assert (
-        comparison.figures == of(experiment({"image": 0.6, "multimodal": 0.8}, seeds=[42, 43])).comparisons[0].figures
+        comparison.figures == of(made_up_runs({"image": 0.6, "multimodal": 0.8}, seeds=[42, 43])).comparisons[0].figures
     )
     assert (found.planned, len(found.points), comparison.finished) == (18, 16, 16)
     assert [(row.variant, row.fold, row.seed, row.reason) for row in found.left_out] == [
@@ -262,7 +240,7 @@ def test_of_an_unfinished_seed_the_points_are_shown_and_the_rest_is_pooled() -> 
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1))
 def test_as_many_runs_are_pooled_as_every_seed_has_of_the_same_folds(finished: set[tuple[int, int]]) -> None:
     bare = {
-        cell: run(0.5, np.random.default_rng(0), cell.fold, 7)
+        cell: made_up_run(0.5, np.random.default_rng(0), cell.fold, 7)
         for variant in ("image", "multimodal")
         for cell in (Cell(variant, *pair) for pair in finished)
     }

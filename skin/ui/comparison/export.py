@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
-from markupsafe import Markup
 
 from skin.evaluation.compare import Comparison
 from skin.evaluation.origin import FACTS
@@ -32,7 +31,7 @@ def _as_html(compared_runs: ComparedRuns) -> str:
     parts = {"Verdict": sections.verdict(compared_runs.comparisons)}
     if different:
         parts["Differences"] = sections.difference_table(loaded_reports, different)
-        parts["Differences on each diagnosis"] = Markup().join(map(sections.class_difference_table, different))
+        parts["Differences on each diagnosis"] = sections.class_difference_tables(different)
     parts |= {
         "F1 of each diagnosis": sections.f1_table(loaded_reports),
         "Where these figures come from": sections.origin_table(loaded_reports),

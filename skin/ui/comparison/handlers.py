@@ -105,12 +105,11 @@ def show_verdict(compared_runs: ComparedRuns) -> list[Any]:
     if not different:
         return [verdict, gr.Plot(visible=False), "", ""]
     figure = plots.difference_intervals({comparison.b: comparison.difference for comparison in different})
-    classes = Markup().join(map(sections.class_difference_table, different))
     return [
         verdict,
         gr.Plot(figure, visible=True),
         sections.difference_table(compared_runs.loaded_reports, different),
-        headed("Differences on each diagnosis", classes),
+        headed("Differences on each diagnosis", sections.class_difference_tables(different)),
     ]
 
 

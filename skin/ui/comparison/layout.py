@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 import gradio as gr
 
 from skin.plots import comparison as plots
+from skin.ui.comparison import experiment_layout
 from skin.ui.comparison.compared_runs import load_compared_runs
 from skin.ui.comparison.export import DOWNLOADS
 from skin.ui.comparison.handlers import (
@@ -31,6 +32,14 @@ MAX_RUNS = len(plots.RUN_STYLES)
 
 def build(context: AppContext) -> None:
     """Lay out and wire the tab."""
+    with gr.Tabs():
+        with gr.Tab("Run against run"):
+            _build_runs(context)
+        with gr.Tab("Experiments") as experiments:
+            experiment_layout.build(context.workspace, experiments)
+
+
+def _build_runs(context: AppContext) -> None:
     workspace = context.workspace
     runs = gr.Dropdown([], value=[], multiselect=True, max_choices=MAX_RUNS, label="Runs", info=NOT_ENOUGH)
     notice = gr.HTML(status_line(NOT_ENOUGH), elem_classes="report")

@@ -1,6 +1,6 @@
 """The sections of a comparison, as HTML."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from skin.evaluation.origin import FACTS
 from skin.evaluation.subgroups import MIN_LESIONS
 from skin.evaluation.summary import NOT_COMPUTED
 from skin.run import Epoch, best_epoch
+from skin.task import Task
 from skin.ui.comparison.compared_runs import LoadedReports
 from skin.ui.components.confusion_matrix import confusion_table
 from skin.ui.components.loaded_report import LoadedReport
@@ -49,7 +50,7 @@ def difference_table(loaded_reports: LoadedReports, comparisons: Sequence[Compar
         [
             metric.label if metric.higher_is_better else f"{metric.label} (lower is better)",
             *(_value(loaded, name) for loaded in loaded_reports.values()),
-            *(_signed(comparison.difference[name]) for comparison in comparisons),
+            *(signed(comparison.difference[name]) for comparison in comparisons),
         ]
         for name, metric in metrics_of(comparisons[0].task).items()
     ]
@@ -69,21 +70,28 @@ def _gaps(loaded_reports: LoadedReports) -> Iterator[str]:
             yield f"{name}: {gap}"
 
 
-def _signed(estimate: Estimate) -> str:
+def signed(estimate: Estimate) -> str:
+    """A difference with its interval."""
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})" if np.isfinite(estimate.low) else "–"
 
 
-def class_difference_table(comparison: Comparison) -> Markup:
-    """How the two differ on each diagnosis, and whether that is more than chance gives."""
+def class_difference_tables(comparisons: Iterable[Comparison]) -> Markup:
+    """The differences of each comparison on each diagnosis, a table each."""
+    return Markup().join(class_difference_table((own.a, own.b), own.per_class, own.task) for own in comparisons)
+
+
+def class_difference_table(names: tuple[str, str], per_class: Mapping[str, ClassDifference], task: Task) -> Markup:
+    """The differences of the two of these names on each diagnosis, and which are more than chance gives."""
+    a, b = names
     labels = [label for label, _ in CLASS_MEASURES.values()]
-    by_name = {known.name: comparison.per_class[known.code] for known in comparison.task.diagnoses}
+    by_name = {known.name: per_class[known.code] for known in task.diagnoses}
     rows = [
-        [name, *(_signed(row.difference[measure]) for measure in CLASS_MEASURES), _beyond_chance(row)]
+        [name, *(signed(row.difference[measure]) for measure in CLASS_MEASURES), _beyond_chance(row)]
         for name, row in by_name.items()
     ]
     caption = (
-        f"{comparison.b} minus {comparison.a} on each diagnosis, with 95% intervals. Beyond chance: p < 0.05 after Holm's "
-        f"correction for all that are tested; a diagnosis of fewer than {MIN_LESIONS} lesions (in brackets) is not."
+        f"{b} minus {a} on each diagnosis, with 95% intervals. Beyond chance: p < 0.05 after Holm's correction for all "
+        f"that are tested; a diagnosis of fewer than {MIN_LESIONS} lesions (in brackets) is not."
     )
     return rows_table(["Diagnosis", *labels, "Beyond chance"], rows, caption)
 
