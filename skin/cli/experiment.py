@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -15,11 +16,12 @@ from skin.config import PRESETS
 from skin.data import datasets
 from skin.engines.engine import ENGINES, LOCAL, settled
 from skin.engines.resources import Resources
-from skin.errors import UserError
-from skin.experiments import driver, kinds
+from skin.errors import UsageError, UserError
+from skin.experiments import driver, kinds, sweep
 from skin.experiments import experiment as experiments
-from skin.experiments.experiment import Experiment, MemberStatus, Summary
+from skin.experiments.experiment import EARLY, Experiment, MemberStatus, Summary
 from skin.experiments.kinds import KINDS
+from skin.experiments.sweep import SWEEP, TRIALS
 from skin.progress import console
 from skin.records import to_plain
 from skin.run import Run, State
@@ -29,7 +31,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="An experiment's name.
 
 
 def run(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join((*KINDS, SWEEP))}.")],
     dataset: Annotated[str | None, typer.Option(help="demo, kaggle, or a folder of images.")] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "standard",
     model: Annotated[str | None, typer.Option(help="image, multimodal, or both, as it is by default.")] = None,
@@ -37,6 +39,14 @@ def run(
         int | None, typer.Option(help="Equal parts of which each tests once, from 3 on; 0: one split.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each variant on each fold, of seeds that count up.")] = 1,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=VALUES",
+            help="A setting of a sweep: LOW..HIGH, LOW..HIGH:log, or VALUE,VALUE; may be repeated.",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Settings that a sweep tries at most.")] = TRIALS,
     name: Annotated[str | None, typer.Option(help="Name of the experiment; those of its runs begin with it.")] = None,
     engine: Annotated[str, typer.Option(help=f"Where the runs train: {', '.join(ENGINES)}.")] = LOCAL,
     parallel: Annotated[int, typer.Option(min=1, help="Runs that train at once on this machine.")] = 1,
@@ -55,7 +65,12 @@ def run(
     workspace = Workspace.locate(home)
     recipe, models = recipe_of(preset, config, {"dataset": dataset, "model": model}, settings or [])
     free = name or experiments.free_name(workspace, kind)
-    plan = kinds.plan(kind, free, recipe, models, folds, seeds)
+    if kind == SWEEP:
+        _check_single(folds, seeds)
+        plan = sweep.plan(free, recipe, models, vary or [], trials)
+    else:
+        _check_unvaried(kind, vary)
+        plan = kinds.plan(kind, free, recipe, models, folds, seeds)
     experiments.check_free(workspace, plan.name)
     loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
     kinds.check(plan, loaded)
@@ -63,6 +78,16 @@ def run(
     shared = dataclasses.replace(plan.recipe, dataset=loaded.name)
     plan = dataclasses.replace(plan, recipe=shared, engine=engine, resources=settled(engine, asked))
     _follow(workspace, experiments.create(workspace, plan, loaded.task))
+
+
+def _check_single(folds: int | None, seeds: int) -> None:
+    if folds or seeds != 1:
+        raise UsageError("A sweep is judged on one validation part with one seed: leave out --folds and --seeds.")
+
+
+def _check_unvaried(kind: str, vary: list[str] | None) -> None:
+    if vary:
+        raise UsageError(f"The experiment {kind} varies what it compares: --vary is for the kind {SWEEP}.")
 
 
 def resume(name: Name, home: Home = None) -> None:
@@ -102,13 +127,17 @@ def show(name: Name, as_json: AsJson = False, home: Home = None) -> None:
     if as_json:
         recipe, resources = dataclasses.asdict(plan.recipe), to_plain(plan.resources)
         details = {"question": _question(plan.kind), "recipe": recipe, "resources": resources, "members": rows}
-        print_json({**_facts(experiment), **details, "problems": summary.problems})
+        print_json({**_facts(experiment), **details, "best": _best(experiment), "problems": summary.problems})
         return
     print(f"{name}: {_told(summary)}. {_question(plan.kind)}".rstrip())
     columns = ["name", "variant", "fold", "seed", "state", "epochs", "where"]
-    print_table(columns, [[row[column] for column in columns] for row in rows])
+    if plan.kind == SWEEP:
+        columns = ["name", *plan.members[0].settings, "state", "epochs", "score", "where"]
+    cells = [{**row, **status.member.settings} for row, status in zip(rows, summary.members, strict=True)]
+    print_table(columns, [[_cell(row[column]) for column in columns] for row in cells])
     for problem in summary.problems:
         print(problem)
+    _print_best(experiment)
 
 
 def delete(
@@ -122,6 +151,25 @@ def delete(
         return
     experiments.delete(experiment)
     print(f"{name} is deleted.")
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _print_best(experiment: Experiment) -> None:
+    """Print the best settings of a sweep and the command that trains them."""
+    path = sweep.best_path(experiment)
+    if (found := _best(experiment)) and path.is_file():
+        settings = ", ".join(f"{field}={value}" for field, value in found["settings"].items())
+        print(f"Best on the validation part: {settings}, with a balanced accuracy of {100 * found['score']:.1f}%.")
+        print(f"`python -m skin train --config {shlex.quote(str(path))}` trains it.")
+
+
+def _best(experiment: Experiment) -> dict[str, Any] | None:
+    """The best settings of a sweep; None while there are none, or of another kind."""
+    found = sweep.best(experiment) if experiment.plan.kind == SWEEP else None
+    return {"name": found[0].name, "score": found[1], "settings": found[0].settings} if found else None
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -152,6 +200,7 @@ def _follow(workspace: Workspace, experiment: Experiment) -> None:
         summary = experiment.status()
     for problem in summary.problems:
         print(problem)
+    _print_best(experiment)
     print(f"{experiment.name}: {_told(summary)}.")
     if summary.state is not State.FINISHED:
         print(f"`python -m skin experiment resume {experiment.name}` goes on.")
@@ -163,8 +212,9 @@ def _line(row: MemberStatus) -> str:
 
 
 def _told(summary: Summary) -> str:
-    finished, runs = summary.counts.get(State.FINISHED, 0), len(summary.members)
-    return f"{summary.state}, {finished} of {runs} runs finished"
+    finished, early = summary.counts.get(State.FINISHED, 0), summary.counts.get(EARLY, 0)
+    told = f"{summary.state}, {finished} of {len(summary.members)} runs finished"
+    return f"{told}, {early} {EARLY}" if early else told
 
 
 def _facts(experiment: Experiment) -> dict[str, Any]:
@@ -194,6 +244,7 @@ def _row(experiment: Experiment, row: MemberStatus) -> dict[str, Any]:
         "state": row.state,
         "message": row.message,
         "epochs": _epochs(experiment.run(member)),
+        "score": sweep.score(experiment.run(member)) if experiment.plan.kind == SWEEP else None,
         "retries": row.retries,
         "where": row.where,
     }
@@ -207,4 +258,4 @@ def _epochs(run: Run) -> int:
 
 
 def _question(kind: str) -> str:
-    return KINDS[kind].question if kind in KINDS else ""
+    return sweep.QUESTION if kind == SWEEP else KINDS[kind].question if kind in KINDS else ""

@@ -15,9 +15,11 @@ from skin import jobs
 from skin.engines.engine import LOCAL, Job
 from skin.engines.heartbeat import beating
 from skin.errors import UserError
-from skin.experiments.experiment import MISSING, Control, Experiment, MemberStatus, Summary, check_own
+from skin.experiments import sweep
+from skin.experiments.experiment import EARLY, MISSING, Experiment, MemberStatus, Summary, check_own
 from skin.experiments.plan import Plan
-from skin.run import Run, State
+from skin.experiments.sweep import SWEEP
+from skin.run import Epoch, Run, State
 from skin.workspace import Workspace
 
 RETRIES = 3
@@ -33,7 +35,8 @@ def start(workspace: Workspace, experiment: Experiment) -> None:
     command = [sys.executable, "-m", "skin", "experiment", "resume", experiment.name, "--home", str(workspace.home)]
     with experiment.locked():
         _check_undriven(experiment)
-        experiment.write_control(Control(Job.submit(LOCAL, command, experiment.log_path)))
+        driver = Job.submit(LOCAL, command, experiment.log_path)
+        experiment.write_control(replace(experiment.control, driver=driver, stop=False))
 
 
 def drive(workspace: Workspace, experiment: Experiment) -> Iterator[Summary]:
@@ -44,13 +47,18 @@ def drive(workspace: Workspace, experiment: Experiment) -> Iterator[Summary]:
     check_own(experiment)
     with _claimed(experiment):
         _queue_anew(workspace, experiment)
+        judged: set[tuple[str, int]] = set()
         while True:
             _hand_over(workspace, experiment)
+            if experiment.plan.kind == SWEEP:
+                _stop_poor(experiment, judged)
             summary = experiment.status()
             yield summary
             if experiment.control.stop or not any(row.is_running or _is_due(row) for row in summary.members):
                 break
             time.sleep(jobs.POLL_SECONDS)
+    if experiment.plan.kind == SWEEP:
+        sweep.keep_best(experiment)
     yield experiment.status()
 
 
@@ -59,7 +67,8 @@ def _claimed(experiment: Experiment) -> Iterator[None]:
     """Claims the experiment for this process, which inside gives signs of life."""
     with experiment.locked():
         _check_undriven(experiment)
-        experiment.write_control(Control(Job.here(experiment.control.driver)))
+        driver = Job.here(experiment.control.driver)
+        experiment.write_control(replace(experiment.control, driver=driver, stop=False))
     try:
         with beating([experiment.control_path]):
             yield
@@ -80,7 +89,7 @@ def _queue_anew(workspace: Workspace, experiment: Experiment) -> None:
         if row.state == MISSING:
             config = experiment.plan.config(row.member)
             Run.create(workspace, row.member.name, config, experiment.runs_folder)
-        elif row.status and not row.is_running and row.state != State.FINISHED:
+        elif row.status and not row.is_running and row.state not in (State.FINISHED, EARLY):
             experiment.run(row.member).update_status(state=State.QUEUED, message="", job=None, retries=0)
 
 
@@ -112,6 +121,32 @@ def _room(plan: Plan, summary: Summary) -> int:
     if plan.engine == LOCAL:  # where one that waits is a process, too
         return plan.resources.parallel - len(running)
     return AHEAD - sum(row.state == State.QUEUED for row in running)
+
+
+def _stop_poor(experiment: Experiment, judged: set[tuple[str, int]]) -> None:
+    """Stop the runs of a sweep that are poor on the highest rung that they have reached; each is judged there once."""
+    plan = experiment.plan
+    known = {run.name: run for run in map(experiment.run, plan.members)}
+    standings = {
+        member.name: sweep.standings(plan.config(member), _history(known[member.name])) for member in plan.members
+    }
+    for run in experiment.running:
+        own = standings.get(run.name)
+        if not own or (run.name, max(own)) in judged:
+            continue
+        rung = max(own)
+        judged.add((run.name, rung))
+        others = [other[rung] for name, other in standings.items() if name != run.name and rung in other]
+        if sweep.is_poor(own[rung], others):
+            experiment.mark_early(run.name)
+            _stopped(run)
+
+
+def _history(run: Run) -> list[Epoch]:
+    try:
+        return run.history()
+    except UserError:  # a damaged run is named by the experiment's status
+        return []
 
 
 def stop(experiment: Experiment) -> None:

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,13 @@ FORMAT = 1
 LOCK_SECONDS = 120
 """The wait for the folder; whoever holds it hands one run to an engine."""
 
-MISSING, DAMAGED = "missing", "damaged"
-"""States of a member that no run can tell of itself."""
+MISSING, DAMAGED, EARLY = "missing", "damaged", "stopped early"
+"""States of a member that no run can tell of itself; the last is that of a poor run of a sweep, which is done."""
 
 
 @dataclass(frozen=True)
 class MemberStatus:
-    """The state of a member: a State of its run, MISSING or DAMAGED, and what there is to say about it."""
+    """The state of a member: a State of its run, MISSING, DAMAGED or EARLY, and what there is to say about it."""
 
     member: Member
     state: str
@@ -70,10 +70,11 @@ class MemberStatus:
 
 @dataclass(frozen=True)
 class Control:
-    """The job that drives the experiment, and True for `stop` once it was asked to."""
+    """The job that drives the experiment, True for `stop` once it was asked to, and the names of runs to stop early."""
 
     driver: Job | None = None
     stop: bool = False
+    early: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ class Experiment:
             status = run.sound_status()
         except UserError as error:
             return MemberStatus(member, DAMAGED, str(error))
+        if status.state in (State.STOPPED, State.INTERRUPTED) and member.name in self.control.early:
+            return MemberStatus(member, EARLY, "Others did better on the validation part.", status)
         return MemberStatus(member, status.state, status.message, status)
 
     @property
@@ -195,6 +198,11 @@ class Experiment:
     def write_control(self, control: Control) -> None:
         """Replace it. Raises UserError when the disk is full."""
         write_atomically(self.control_path, json.dumps(to_plain(control), indent=1).encode())
+
+    def mark_early(self, name: str) -> None:
+        """Note that the run of this name is stopped early, and so is done. Raises UserError when the disk is full."""
+        with self.locked():
+            self.write_control(replace(self.control, early=(*self.control.early, name)))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -231,7 +239,7 @@ _ENDED = (State.STOPPED, State.FAILED)
 
 def _state_of_all(members: tuple[MemberStatus, ...], is_driven: bool, is_to_stop: bool) -> State:
     states = {row.state for row in members}
-    if states == {State.FINISHED}:
+    if State.FINISHED in states and states <= {State.FINISHED, EARLY}:
         return State.FINISHED
     running = {row.state for row in members if row.is_running}
     if running or is_driven:

@@ -10,6 +10,7 @@ from skin.data.dataset import Dataset
 from skin.errors import UsageError
 from skin.experiments.outcome import Contrast
 from skin.experiments.plan import Plan, members_of
+from skin.experiments.sweep import SWEEP
 from skin.models.backbones import find_backbone
 from skin.training.data import check_fields
 
@@ -68,9 +69,13 @@ KINDS: dict[str, Kind] = {
 
 
 def find_kind(name: str) -> Kind:
-    """The kind of this name. Raises UsageError that names the kinds there are."""
+    """The kind of this name. Raises UsageError that names the kinds there are, or where a sweep's best settings are told."""
+    if name == SWEEP:
+        raise UsageError(
+            "A sweep compares no two variants: `python -m skin experiment show NAME` tells its best settings."
+        )
     if name not in KINDS:
-        raise UsageError(f"There is no kind of experiment {name!r}: use one of {', '.join(KINDS)}.")
+        raise UsageError(f"There is no kind of experiment {name!r}: use one of {', '.join((*KINDS, SWEEP))}.")
     return KINDS[name]
 
 
@@ -106,9 +111,9 @@ def contrasts(plan: Plan) -> list[Contrast]:
 
 def check(plan: Plan, dataset: Dataset) -> None:
     """Raises UserError where a run of the plan cannot be trained on the data set, before any is made."""
-    find_backbone(plan.recipe.backbone)
     drawn = set()
     for config in plan.configs.values():
+        find_backbone(config.backbone)
         check_fields(config, dataset.task)
         split = config.split, config.seed_of_split, config.folds, config.fold
         if split not in drawn:

@@ -92,7 +92,7 @@ def test_a_finished_experiment_is_not_resumed(workspace: Workspace, made: Experi
 @pytest.mark.parametrize(
     ("words", "code", "problem"),
     [
-        (["run", "hats"], 2, "There is no kind of experiment 'hats': use one of metadata, leak"),
+        (["run", "hats"], 2, "There is no kind of experiment 'hats': use one of metadata, leak, sweep"),
         (["run", "metadata", "--folds", "2"], 2, "folds must be 0, or at least 3"),
         (["run", "metadata", "--seeds", "0"], 2, "at least one seed"),
         (["run", "metadata", "--folds", "60"], 1, "too few lesions to be in each of 60 folds"),
@@ -107,6 +107,10 @@ def test_a_finished_experiment_is_not_resumed(workspace: Workspace, made: Experi
         (["run", "metadata", "--engine", "ray", "--address", "127.0.0.1:9"], 1, "No Ray cluster answers"),
         (["run", "metadata", "--parallel", "0"], 2, "parallel"),
         (["run", "metadata", "--config", "/no/such/file"], 1, "/no/such/file holds no settings"),
+        (["run", "sweep", "--model", "image"], 2, "A sweep needs a setting to vary"),
+        (["run", "sweep", "--vary", "dropout=0..0.5"], 2, "A sweep trains one model"),
+        (["run", "sweep", "--vary", "dropout=0..0.5", "--folds", "5"], 2, "leave out --folds and --seeds"),
+        (["run", "metadata", "--vary", "dropout=0..0.5"], 2, "--vary is for the kind sweep"),
         (["show", "hat"], 1, "There is no experiment 'hat'. Experiments: trial."),
         (["stop", "trial"], 1, "there is nothing to stop"),
         (["resume", "hat"], 1, "There is no experiment 'hat'"),

@@ -72,7 +72,7 @@ def test_leak_is_without_against_with_for_each_of_the_models() -> None:
 @pytest.mark.parametrize(
     ("kind", "folds", "seeds", "problem"),
     [
-        ("hats", 5, 1, "no kind of experiment 'hats': use one of metadata, leak"),
+        ("hats", 5, 1, "no kind of experiment 'hats': use one of metadata, leak, sweep"),
         ("metadata", 2, 1, "folds must be 0, or at least 3"),
         ("metadata", 101, 1, "folds must be at most 100"),
         ("metadata", -1, 1, "folds must be at least 0"),
