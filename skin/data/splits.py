@@ -128,7 +128,8 @@ def _of_folds(images: Sequence[LesionImage], groups: Sequence[str], seed: int, w
 
     folds, fold = which
     labels = [image.diagnosis for image in images]
-    code, n_groups = min(Counter(dict(zip(groups, labels, strict=True)).values()).items(), key=lambda pair: pair[::-1])
+    pairs = set(zip(groups, labels, strict=True))  # a lesion may have images of two diagnoses
+    code, n_groups = min(Counter(label for _, label in pairs).items(), key=lambda pair: pair[::-1])
     if n_groups < folds:
         raise UserError(
             f"{code} has too few lesions to be in each of {folds} folds (enough for {n_groups}): use fewer folds, or add images."
