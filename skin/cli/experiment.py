@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from skin.cli.experiment_results import print_results, write_report
 from skin.cli.options import AsJson, Config, Home, Settings
 from skin.cli.output import print_json, print_table
 from skin.cli.recipe import recipe_of
@@ -21,6 +23,7 @@ from skin.experiments import driver, kinds, sweep
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import EARLY, Experiment, MemberStatus, Summary
 from skin.experiments.kinds import KINDS
+from skin.experiments.results import Results
 from skin.experiments.sweep import SWEEP, TRIALS
 from skin.progress import console
 from skin.records import to_plain
@@ -119,25 +122,23 @@ def list_experiments(as_json: AsJson = False, home: Home = None) -> None:
     print_table(columns, [[row.get(column, "") for column in columns] for row in facts])
 
 
-def show(name: Name, as_json: AsJson = False, home: Home = None) -> None:
-    """Show what an experiment asks, and each of its runs."""
+def show(
+    name: Name,
+    as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report with figures to this file, which needs no network.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Show what an experiment asks, each of its runs, and what the finished ones say together."""
     experiment = experiments.get(Workspace.locate(home), name)
-    summary, plan = experiment.status(), experiment.plan
-    rows = [_row(experiment, status) for status in summary.members]
-    if as_json:
-        recipe, resources = dataclasses.asdict(plan.recipe), to_plain(plan.resources)
-        details = {"question": _question(plan.kind), "recipe": recipe, "resources": resources, "members": rows}
-        print_json({**_facts(experiment), **details, "best": _best(experiment), "problems": summary.problems})
-        return
-    print(f"{name}: {_told(summary)}. {_question(plan.kind)}".rstrip())
-    columns = ["name", "variant", "fold", "seed", "state", "epochs", "where"]
-    if plan.kind == SWEEP:
-        columns = ["name", *plan.members[0].settings, "state", "epochs", "score", "where"]
-    cells = [{**row, **status.member.settings} for row, status in zip(rows, summary.members, strict=True)]
-    print_table(columns, [[_cell(row[column]) for column in columns] for row in cells])
-    for problem in summary.problems:
-        print(problem)
-    _print_best(experiment)
+    results = Results.of(experiment) if html or experiment.plan.kind in KINDS else None
+    if html and results:
+        write_report(html, results)
+    elif as_json:
+        print_json(_details(experiment, results))
+    else:
+        _print_details(experiment, results)
 
 
 def delete(
@@ -231,6 +232,35 @@ def _facts(experiment: Experiment) -> dict[str, Any]:
         "runs": len(summary.members),
         "engine": plan.engine,
     }
+
+
+def _details(experiment: Experiment, results: Results | None) -> dict[str, Any]:
+    plan, summary = experiment.plan, experiment.status()
+    return {
+        **_facts(experiment),
+        "question": _question(plan.kind),
+        "recipe": dataclasses.asdict(plan.recipe),
+        "resources": to_plain(plan.resources),
+        "members": [_row(experiment, status) for status in summary.members],
+        "best": _best(experiment),
+        "problems": summary.problems,
+        "outcome": results and results.outcome.to_dict(),
+    }
+
+
+def _print_details(experiment: Experiment, results: Results | None) -> None:
+    plan, summary = experiment.plan, experiment.status()
+    print(f"{experiment.name}: {_told(summary)}. {_question(plan.kind)}".rstrip())
+    columns = ["name", "variant", "fold", "seed", "state", "epochs", "where"]
+    if plan.kind == SWEEP:
+        columns = ["name", *plan.members[0].settings, "state", "epochs", "score", "where"]
+    cells = [{**_row(experiment, status), **status.member.settings} for status in summary.members]
+    print_table(columns, [[_cell(row[column]) for column in columns] for row in cells])
+    for problem in summary.problems:
+        print(problem)
+    _print_best(experiment)
+    if results:
+        print_results(results)
 
 
 def _row(experiment: Experiment, row: MemberStatus) -> dict[str, Any]:

@@ -62,8 +62,17 @@ class Results:
         """Those of the settings that are not the default."""
         return {name: value for name, value in self.settings.items() if value != getattr(TrainConfig(), name)}
 
+    @property
+    def unusable(self) -> list[str]:
+        """A sentence for each run that has finished and yet is in no figure."""
+        finished = {
+            (row.member.variant, row.member.fold, row.member.seed) for row in self.summary.members if _is_finished(row)
+        }
+        left_out = [(Cell(row.variant, row.fold, row.seed), row.reason) for row in self.outcome.left_out]
+        return [f"{cell} is in no figure: {reason}" for cell, reason in left_out if cell in finished]
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: what the experiment is, then the keys of its outcome."""
+        """As JSON has it."""
         return {
             "name": self.plan.name,
             "kind": self.plan.kind,
@@ -74,7 +83,7 @@ class Results:
             "engine": self.plan.engine,
             "training_seconds": round(self.training_seconds, 1),
             "settings": self.settings,
-            **self.outcome.to_dict(),
+            "outcome": self.outcome.to_dict(),
         }
 
 
@@ -94,9 +103,13 @@ def _outcome(experiment: Experiment, summary: Summary) -> Outcome:
 
 def _predictions(experiment: Experiment, row: MemberStatus) -> Predictions:
     """Raises UserError with the reason why there are none."""
-    if row.state != State.FINISHED:
+    if not _is_finished(row):
         raise UserError(f"It is {row.state}{f': {row.message}' if row.message else '.'}")
     return load_predictions(experiment.run(row.member).predictions_path)[PART]
+
+
+def _is_finished(row: MemberStatus) -> bool:
+    return row.state == State.FINISHED
 
 
 def _histories(experiment: Experiment) -> Histories:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up import finish
 from typer.testing import CliRunner
 
 from skin import jobs
@@ -16,6 +17,7 @@ from skin.engines.resources import Resources
 from skin.experiments import experiment as experiments
 from skin.experiments import kinds
 from skin.experiments.experiment import Experiment
+from skin.experiments.results import Results
 from skin.run import State
 from skin.task import HAM10000
 from skin.workspace import Workspace
@@ -62,12 +64,27 @@ def test_show_tells_the_question_each_run_and_what_went_wrong(workspace: Workspa
 
     assert shown[0].startswith("trial: failed, 1 of 6 runs finished. Does what is known of the patient help?")
     assert shown[2].split() == ["trial-image-fold0", "image", "0", "42", "finished", "0"]
-    assert shown[-1] == "trial-image-fold1 is failed: No space left."
+    assert "trial-image-fold1 is failed: No space left." in shown
     facts = json.loads(skin(workspace, "show", "trial", "--json").stdout)
     assert facts["recipe"] == dataclasses.asdict(made.plan.recipe)
     assert facts["resources"]["cpus"] == 2
     assert [member["name"] for member in facts["members"]] == [member.name for member in made.plan.members]
     assert facts["members"][0]["settings"] == {"model": "image"}
+
+
+def test_show_tells_what_the_finished_runs_say_together(workspace: Workspace, made: Experiment, tmp_path: Path) -> None:
+    finish(made, {"image": 0.6, "multimodal": 0.8})
+    comparison = Results.of(made).outcome.comparisons[0]
+
+    shown = skin(workspace, "show", "trial").stdout
+    assert comparison.verdict in shown
+    (row,) = (line for line in shown.splitlines() if line.startswith("Balanced accuracy"))
+    assert f"{comparison.difference['balanced_accuracy'].value:.3f}" in row.split()
+    assert (
+        json.loads(skin(workspace, "show", "trial", "--json").stdout)["outcome"] == Results.of(made).outcome.to_dict()
+    )
+    assert skin(workspace, "show", "trial", "--html", str(tmp_path / "new" / "report.html")).exit_code == 0
+    assert comparison.verdict in (tmp_path / "new" / "report.html").read_text()
 
 
 def test_delete_asks_and_refuses_what_is_at_work(workspace: Workspace, made: Experiment) -> None:

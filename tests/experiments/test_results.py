@@ -65,6 +65,13 @@ def test_a_damaged_run_leaves_the_others_usable(made: Experiment, damage: object
     assert found.comparisons[0].n == 280
 
 
+def test_a_finished_run_that_is_in_no_figure_is_named(made: Experiment) -> None:
+    finish(made, SKILLS, unfinished=["trial-image-fold1-seed8"])
+    made.run(made.plan.members[0]).predictions_path.unlink()
+    (sentence,) = Results.of(made).unusable
+    assert sentence.startswith("image, fold 0, seed 7 is in no figure: ")
+
+
 def test_a_damaged_history_leaves_out_its_curve_alone(made: Experiment) -> None:
     finish(made, SKILLS)
     made.run(made.plan.members[0]).history_path.write_text("{}\n")

@@ -1,0 +1,44 @@
+"""The results of an experiment, printed and as a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from skin.cli.output import print_table, text
+from skin.evaluation.metrics import METRICS
+from skin.experiments.outcome import PooledComparison
+from skin.experiments.results import Results
+from skin.files import write_atomically
+
+
+def print_results(results: Results) -> None:
+    """Print what the finished runs say together, and the finished ones that are in no figure."""
+    for comparison in results.outcome.comparisons:
+        _print_pooled(comparison)
+        print(comparison.verdict)
+        print(comparison.class_verdict)
+    for sentence in (*results.outcome.notes, *results.unusable):
+        print(sentence)
+
+
+def _print_pooled(comparison: PooledComparison) -> None:
+    contrast = comparison.contrast
+    rows = []
+    for name, difference in comparison.difference.items():
+        figures = [own[name].value for own in comparison.figures.values()]
+        interval = difference.interval
+        rows.append(
+            [
+                METRICS[name].label,
+                *map(text, (*figures, interval.value, interval.low, interval.high, difference.seed_sd)),
+            ]
+        )
+    print_table(["metric", contrast.a, contrast.b, "difference", "low", "high", "sd of seeds"], rows)
+
+
+def write_report(path: Path, results: Results) -> None:
+    """Write the report with its figures as one HTML file. Raises UserError when the disk is full or refuses."""
+    from skin.ui.comparison.experiment_export import as_html  # figures take a second to import
+
+    write_atomically(path, as_html(results).encode())
+    print(f"The report is in {path}.")
