@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up import finish
 from typer.testing import CliRunner
+from waiting import wait_until
 
 from skin import jobs
 from skin.cli.main import app
@@ -18,9 +22,9 @@ from skin.experiments import experiment as experiments
 from skin.experiments import kinds
 from skin.experiments.experiment import Experiment
 from skin.experiments.results import Results
-from skin.run import State
+from skin.run import Run, State
 from skin.task import HAM10000
-from skin.workspace import Workspace
+from skin.workspace import PROJECT, Workspace
 
 RECIPE = TrainConfig.from_preset("demo")
 
@@ -98,6 +102,21 @@ def test_delete_asks_and_refuses_what_is_at_work(workspace: Workspace, made: Exp
     assert "trial is deleted" in skin(workspace, "delete", "trial", answer="y\n").stdout
     assert not made.folder.exists()
     assert "No experiments yet" in skin(workspace, "list").stdout
+
+
+def test_ctrl_c_stops_the_runs_and_says_how_to_go_on(workspace: Workspace, made: Experiment) -> None:
+    jobs.claim(Run.create(workspace, "first", RECIPE))  # so that the others wait for this very process
+    command = [sys.executable, "-m", "skin", "experiment", "resume", "trial", "--home", str(workspace.home)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: made.running)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate()
+
+    assert process.returncode == 1
+    assert said.endswith("`python -m skin experiment resume trial` goes on.\n")
+    assert made.running == []
+    assert made.driver is None
+    assert made.status().state is State.STOPPED
 
 
 def test_a_finished_experiment_is_not_resumed(workspace: Workspace, made: Experiment) -> None:
