@@ -392,10 +392,11 @@ def first_free(base: str, is_free: Callable[[str], bool]) -> str:
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """The user's runs, newest first, then the shipped ones."""
+    """The user's runs, newest first, then the shipped ones; after all of these, the runs of experiments in the same order."""
     own = sorted(_runs_of(_own_folders(workspace)), key=_created, reverse=True)
     names = {run.name for run in own}
-    return own + [run for run in sorted(_runs_of(_shipped_folders(workspace)), key=_created) if run.name not in names]
+    shipped = [run for run in sorted(_runs_of(_shipped_folders(workspace)), key=_created) if run.name not in names]
+    return sorted([*own, *shipped], key=lambda run: run.experiment is not None)
 
 
 def _own_folders(workspace: Workspace) -> list[Path]:

@@ -10,6 +10,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from skin import DISCLAIMER, theme
+from skin.experiments.experiment import find
 from skin.run import list_runs
 from skin.ui import server
 from skin.ui.access import Access
@@ -20,6 +21,7 @@ from skin.ui.dataset import layout as dataset_layout
 from skin.ui.performance import layout as performance_layout
 from skin.ui.predict import layout as predict_layout
 from skin.ui.training import layout as training_layout
+from skin.ui.training.experiment_snapshot import name_in
 from skin.workspace import Workspace, assets
 
 TITLE = "Skin Lesion Lab"
@@ -53,17 +55,19 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
     """The whole app."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=server.DELETE_CACHE) as blocks:
         gr.HTML(_header(read_only), elem_id="header", padding=False)
-        opened_run, sent_image = gr.State(""), gr.State()
+        opened_run, opened_experiment, sent_image = gr.State(""), gr.State(""), gr.State()
         timer = gr.Timer(TICK_SECONDS)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
-            context = AppContext(workspace, read_only, blocks, tabs, opened_run, timer, sent_image)
+            context = AppContext(workspace, read_only, blocks, tabs, opened_run, opened_experiment, timer, sent_image)
             for tab in TABS:
                 _build_tab(tab, context)
 
-        def follow(request: gr.Request) -> tuple[Any, Any]:  # no partial: Gradio must see the type of its argument
+        def follow(request: gr.Request) -> tuple[Any, Any, Any]:  # no partial: Gradio must see the type of its argument
             return follow_link(workspace, request.query_params)
 
-        following = blocks.load(follow, None, [tabs, opened_run], api_visibility="private", show_progress="hidden")
+        following = blocks.load(
+            follow, None, [tabs, opened_run, opened_experiment], api_visibility="private", show_progress="hidden"
+        )
         following.then(None, js=_FOLLOWED, api_visibility="private")
     server.bound(blocks)
     return blocks
@@ -88,14 +92,23 @@ _REMEMBER_TAB = """() => {
 }"""
 
 
-def follow_link(workspace: Workspace, query: Mapping[str, str]) -> tuple[Any, Any]:
-    """The tab and the run that the page's address names (`?tab=…&run=…`), where there are such."""
-    tab, run = query.get("tab"), query.get("run")
+def follow_link(workspace: Workspace, query: Mapping[str, str]) -> tuple[Any, Any, Any]:
+    """The tab, the run and the experiment that the page's address names, where there are such.
+
+    The address is `?tab=…&run=…`; in the place of a run's name stands the key of an experiment.
+    """
+    tab, run = query.get("tab"), query.get("run") or ""
+    experiment = name_in(run)
     is_tab = tab in {row.key for row in TABS}
     is_run = run in {row.name for row in list_runs(workspace)}
-    if run and not is_run:
+    is_experiment = bool(experiment) and find(workspace, experiment) is not None
+    if run and not (is_run or is_experiment):
         gr.Warning(html.escape(f"There is no run {run!r}: it was renamed or deleted, or the link is wrong."))
-    return gr.Tabs(selected=tab) if is_tab else gr.skip(), run if is_run else gr.skip()
+    return (
+        gr.Tabs(selected=tab) if is_tab else gr.skip(),
+        run if is_run else gr.skip(),
+        experiment if is_experiment else gr.skip(),
+    )
 
 
 def _header(read_only: bool) -> Markup:

@@ -110,20 +110,20 @@ def test_nothing_is_measured_or_remembered(url: str) -> None:
 def test_a_link_opens_its_tab_and_run(workspace: Workspace) -> None:
     Run.create(workspace, "mine", TrainConfig())
 
-    tabs, opened = shell.follow_link(workspace, {"tab": "training", "run": "mine"})
+    tabs, opened, _ = shell.follow_link(workspace, {"tab": "training", "run": "mine"})
 
     assert (tabs.selected, opened) == ("training", "mine")
 
 
 @pytest.mark.parametrize("query", [{}, {"tab": "nonsense"}])
 def test_a_wrong_tab_opens_the_page_as_it_is(workspace: Workspace, query: dict[str, str]) -> None:
-    assert shell.follow_link(workspace, query) == (gr.skip(), gr.skip())
+    assert shell.follow_link(workspace, query) == (gr.skip(),) * 3
 
 
 @pytest.mark.parametrize("name", ["gone", "../../etc"])
 def test_a_link_to_a_run_that_is_not_there_says_so(workspace: Workspace, name: str) -> None:
     with pytest.warns(UserWarning, match="There is no run"):
-        assert shell.follow_link(workspace, {"run": name}) == (gr.skip(), gr.skip())
+        assert shell.follow_link(workspace, {"run": name}) == (gr.skip(),) * 3
 
 
 def test_help_names_every_flag() -> None:

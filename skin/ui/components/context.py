@@ -19,6 +19,7 @@ class AppContext:
 
     `blocks.load` is what happens when a browser opens the page; `tabs` is selected with `gr.Tabs(selected=key)`;
     `opened_run` holds the name of the run that was last opened from another tab, "" for none; `timer` is the only one;
+    `opened_experiment` holds the name of the experiment that a link opened, "" for none;
     `sent_image` holds the SentImage that is on its way to the Predict tab.
     """
 
@@ -27,6 +28,7 @@ class AppContext:
     blocks: gr.Blocks
     tabs: gr.Tabs
     opened_run: gr.State
+    opened_experiment: gr.State
     timer: gr.Timer
     sent_image: gr.State
 

@@ -109,7 +109,11 @@ def plan_training(workspace: Workspace, preset: str, name: str, values: Mapping[
 
 def _command(preset: str, recipe: TrainConfig, model: str, name: str) -> str:
     words = ["--dataset", recipe.dataset, "--preset", preset, "--model", model, "--name", name]
-    for field, value in _changes(preset, recipe).items():
-        if field not in ("dataset", "model"):
-            words += ["--set", f"{field}={value}"]
-    return shlex.join(["python", "-m", "skin", "train", *words])
+    return shlex.join(["python", "-m", "skin", "train", *words, *settings_in_words(preset, recipe)])
+
+
+def settings_in_words(preset: str, recipe: TrainConfig) -> list[str]:
+    """The words of a command that make the preset the recipe, but for the data set and the model."""
+    changes = _changes(preset, recipe)
+    pairs = [f"{field}={value}" for field, value in changes.items() if field not in ("dataset", "model")]
+    return [word for pair in pairs for word in ("--set", pair)]

@@ -3,16 +3,33 @@
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from skin import jobs
 from skin import run as runs
+from skin.experiments import driver
+from skin.experiments import experiment as experiments
 from skin.run import State
-from skin.ui.training import notifications, run_actions, run_card, run_files, run_snapshot, run_table
-from skin.ui.training.run_snapshot import RunsSnapshot
+from skin.ui.training import (
+    experiment_card,
+    experiment_snapshot,
+    notifications,
+    run_actions,
+    run_card,
+    run_files,
+    run_snapshot,
+    run_table,
+)
+from skin.ui.training.run_snapshot import LATEST_RUN, RunsSnapshot
 from skin.workspace import Workspace
 
 STOP = "Stop"
 """The button's text before the name of the run that it stops."""
+
+STOP_EXPERIMENT = f"{STOP} experiment"
+"""Likewise before the name of an experiment: no name of a run holds a space."""
+
+ALL_ROWS = "All runs and experiments: choose a row to watch it"
 
 OPEN_IN = {"performance": "Report", "comparison": "Compare", "predict": "Predict"}
 """Tabs that a finished run is opened in, and what the button says."""
@@ -29,9 +46,9 @@ def refresh(workspace: Workspace, read_only: bool, chosen: str, last_snapshot: R
 
     return (
         snapshot,
-        gr.Dropdown(run_snapshot.run_choices(snapshot)) if has_changed("states") else gr.skip(),
-        run_table.run_table(workspace) if any(map(has_changed, ("states", "noted", "reported"))) else gr.skip(),
-        run_card.run_card(snapshot, show_details=not read_only),
+        gr.Dropdown(run_snapshot.run_choices(snapshot)) if has_changed("listed") else gr.skip(),
+        _table(workspace, snapshot) if has_changed("listed") else gr.skip(),
+        _card(snapshot, show_details=not read_only),
         run_card.log_tail(snapshot) if has_changed("log") and not read_only else gr.skip(),
         *_buttons(snapshot),
         notifications.ended_runs(workspace, last_snapshot, snapshot) or gr.skip(),
@@ -40,26 +57,57 @@ def refresh(workspace: Workspace, read_only: bool, chosen: str, last_snapshot: R
     )
 
 
+def _table(workspace: Workspace, snapshot: RunsSnapshot) -> gr.Dataframe:
+    """The runs of the experiment that is chosen, or that a run of is, else all."""
+    experiment = snapshot.experiment
+    label = f"Runs of {experiment.experiment.name}: choose a row to watch it" if experiment else ALL_ROWS
+    return gr.Dataframe(run_table.run_table(workspace, experiment), label=label)
+
+
+def _card(snapshot: RunsSnapshot, show_details: bool) -> Markup:
+    if experiment := snapshot.watched_experiment:
+        return experiment_card.experiment_card(experiment, show_details)
+    return run_card.run_card(snapshot, show_details)
+
+
 def _buttons(snapshot: RunsSnapshot) -> list[gr.Button]:
-    status = snapshot.status
-    runs_now = status is not None and status.is_running
+    """Stop, Resume, the tabs that a finished run is opened in, and the way back from an experiment's runs to all."""
+    experiment, status = snapshot.watched_experiment, snapshot.status
+    runs_now = experiment.is_at_work if experiment else status is not None and status.is_running
     is_done = status is not None and status.state is State.FINISHED
-    stop = gr.Button(f"{STOP} {snapshot.run.name}" if snapshot.run and runs_now else STOP, interactive=runs_now)
-    return [stop, *(gr.Button(interactive=on) for on in (snapshot.can_resume, *[is_done] * len(OPEN_IN)))]
+    stop = gr.Button(_stop_label(snapshot) if runs_now else STOP, interactive=runs_now)
+    others = [gr.Button(interactive=on) for on in (snapshot.can_resume, *[is_done] * len(OPEN_IN))]
+    return [stop, *others, gr.Button(visible=snapshot.experiment is not None)]
+
+
+def _stop_label(snapshot: RunsSnapshot) -> str:
+    if experiment := snapshot.watched_experiment:
+        return f"{STOP_EXPERIMENT} {experiment.experiment.name}"
+    return f"{STOP} {snapshot.run.name}" if snapshot.run else STOP
 
 
 def stop(workspace: Workspace, label: str) -> None:
-    """Stop the run that the button named when it was pressed, whichever is watched by now."""
-    run = runs.get(workspace, label.removeprefix(f"{STOP} "))
-    jobs.stop(run)
-    gr.Info(f"Asked {run.name} to stop: it keeps every finished epoch.")
+    """Stop the run or the experiment that the button named when it was pressed, whichever is watched by now."""
+    if label.startswith(f"{STOP_EXPERIMENT} "):
+        experiment = experiments.get(workspace, label.removeprefix(f"{STOP_EXPERIMENT} "))
+        driver.stop(experiment)
+        gr.Info(f"Stopped {experiment.name}: its runs keep every finished epoch.")
+    else:
+        run = runs.get(workspace, label.removeprefix(f"{STOP} "))
+        jobs.stop(run)
+        gr.Info(f"Asked {run.name} to stop: it keeps every finished epoch.")
 
 
 def resume(workspace: Workspace, last_snapshot: RunsSnapshot | None) -> None:
-    """Resume the run that is watched."""
-    run = run_actions.watched_run(workspace, last_snapshot)
-    jobs.resume(workspace, run)
-    gr.Info(f"Resumed {run.name}.")
+    """Resume the run or the experiment that is watched."""
+    if last_snapshot and (known := last_snapshot.watched_experiment):
+        experiment = experiments.get(workspace, known.experiment.name)
+        driver.start(workspace, experiment)
+        gr.Info(f"Resumed {experiment.name}.")
+    else:
+        run = run_actions.watched_run(workspace, last_snapshot)
+        jobs.resume(workspace, run)
+        gr.Info(f"Resumed {run.name}.")
 
 
 def watch_opened_run(workspace: Workspace, opened_run: str) -> Any:
@@ -67,9 +115,20 @@ def watch_opened_run(workspace: Workspace, opened_run: str) -> Any:
     return opened_run if any(run.name == opened_run for run in runs.list_runs(workspace)) else gr.skip()
 
 
-def watch_clicked_run(event: gr.SelectData) -> Any:
-    """Watch the run of the row that was clicked."""
-    return event.row_value[0]
+def watch_opened_experiment(workspace: Workspace, opened_experiment: str) -> Any:
+    """Watch an experiment that a link names."""
+    known = opened_experiment and experiments.find(workspace, opened_experiment)
+    return experiment_snapshot.key_of(opened_experiment) if known else gr.skip()
+
+
+def watch_clicked_row(event: gr.SelectData) -> Any:
+    """Watch the run or the experiment of the row that was clicked."""
+    return run_table.key_in(event.row_value[0])
+
+
+def watch_latest_run() -> str:
+    """Watch whichever run trains, else the newest, beside the table of all."""
+    return LATEST_RUN
 
 
 def clear_opened_run() -> str:

@@ -12,6 +12,7 @@ from skin.ui.components.notices import notice
 from skin.ui.training import curves, notifications, run_actions, run_files, run_snapshot, start_form
 from skin.ui.training.events import JOB_EVENT, UNQUEUED_EVENT
 from skin.ui.training.handlers import (
+    ALL_ROWS,
     OPEN_IN,
     STOP,
     clear_opened_run,
@@ -19,7 +20,9 @@ from skin.ui.training.handlers import (
     refresh,
     resume,
     stop,
-    watch_clicked_run,
+    watch_clicked_row,
+    watch_latest_run,
+    watch_opened_experiment,
     watch_opened_run,
 )
 from skin.ui.training.run_snapshot import LATEST_RUN
@@ -36,6 +39,7 @@ class RunMonitor:
     stop: gr.Button
     resume: gr.Button
     open_in: dict[str, gr.Button]
+    all_runs: gr.Button
     log: gr.HTML
     table: gr.Dataframe
     last_snapshot: gr.State
@@ -47,7 +51,7 @@ class RunMonitor:
     @property
     def listener(self) -> dict[str, Any]:
         """The listener that `refresh` is called by."""
-        buttons = [self.stop, self.resume, *self.open_in.values()]
+        buttons = [self.stop, self.resume, *self.open_in.values(), self.all_runs]
         followers = [self.ended, *self.files, *(self.actions.followers if self.actions else [])]
         outputs = [self.last_snapshot, self.chosen, self.table, self.card, self.log, *buttons, *followers]
         return {"inputs": [self.chosen, self.last_snapshot], "outputs": outputs, **UNQUEUED_EVENT}
@@ -69,7 +73,11 @@ def build(context: AppContext) -> None:
     context.opened_run.change(
         partial(watch_opened_run, context.workspace), context.opened_run, parts.chosen, **UNQUEUED_EVENT
     )
-    parts.table.select(watch_clicked_run, None, parts.chosen, **UNQUEUED_EVENT)
+    context.opened_experiment.change(
+        partial(watch_opened_experiment, context.workspace), context.opened_experiment, parts.chosen, **UNQUEUED_EVENT
+    )
+    parts.table.select(watch_clicked_row, None, parts.chosen, **UNQUEUED_EVENT)
+    parts.all_runs.click(watch_latest_run, None, parts.chosen, **UNQUEUED_EVENT)
     parts.chosen.change(None, parts.chosen, js=keep_run_in_address("training"), api_visibility="private")
     parts.ended.change(partial(notifications.notify_ended, context.workspace), parts.ended, **PRIVATE_EVENT)
     run_files.wire_downloads(context.workspace, context.read_only, parts.files, parts.last_snapshot)
@@ -98,13 +106,14 @@ def _lay_out_monitor(context: AppContext) -> RunMonitor:
         stop = gr.Button(STOP, variant="stop", visible=may_change, elem_id="stop", **small)
         resume = gr.Button("Resume", visible=may_change, **small)
         open_in = {key: gr.Button(title, **small) for key, title in OPEN_IN.items()}
+        all_runs = gr.Button("All runs", visible=False, size="md", min_width=90)
     last_snapshot = gr.State(None)
     drawing = curves.build(context, last_snapshot)
     log = gr.HTML(elem_id="log")
     files = run_files.lay_out_downloads(context.read_only)
     actions = None if context.read_only else run_actions.lay_out_actions()
     table = gr.Dataframe(
-        label="All runs: choose a row to watch it",
+        label=ALL_ROWS,
         interactive=False,
         max_height=400,
         elem_id="runs",
@@ -112,7 +121,9 @@ def _lay_out_monitor(context: AppContext) -> RunMonitor:
         render=False,
     )
     ended = gr.Textbox(visible="hidden", label="Ended", elem_id="ended")
-    return RunMonitor(chosen, card, stop, resume, open_in, log, table, last_snapshot, drawing, ended, files, actions)
+    return RunMonitor(
+        chosen, card, stop, resume, open_in, all_runs, log, table, last_snapshot, drawing, ended, files, actions
+    )
 
 
 def _wire_jobs(context: AppContext, parts: RunMonitor, refreshing: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Notifications of runs that the page saw at work and that have ended since."""
+"""Notifications of runs and experiments that the page saw at work and that have ended since."""
 
 import json
 from html import escape
@@ -7,7 +7,9 @@ import gradio as gr
 
 from skin import run as runs
 from skin.errors import UserError
+from skin.experiments import experiment as experiments
 from skin.run import State
+from skin.ui.training import experiment_snapshot
 from skin.ui.training.run_snapshot import RunsSnapshot
 from skin.workspace import Workspace
 
@@ -23,23 +25,49 @@ _ACTIVE = {state for state in State if state.is_active}
 
 
 def ended_runs(workspace: Workspace, last_snapshot: RunsSnapshot | None, snapshot: RunsSnapshot) -> str:
-    """The runs that ended between the two snapshots, as JSON of names and the times of their last sign; "" for none.
+    """The runs and experiments that ended between the two snapshots, as JSON of keys and times of last signs; "" for none.
 
-    Of one end two calls say the same, so that a page that asks twice at once is told once.
+    Runs of an experiment are not among them: it is told of as a whole. Of one end two calls say the same, so that a page
+    that asks twice at once is told once.
     """
-    before = dict(last_snapshot.states) if last_snapshot else {}
-    names = [name for name, state in snapshot.states if state in SENTENCES and before.get(name) in _ACTIVE]
-    ends = {name: run.status().heartbeat for name in names if (run := runs.find(workspace, name))}
+    before = dict([*last_snapshot.states, *_keyed(last_snapshot)]) if last_snapshot else {}
+    now = [*snapshot.states, *_keyed(snapshot)]
+    ended = [
+        key for key, state in now if _first_word(state) in SENTENCES and _first_word(before.get(key, "")) in _ACTIVE
+    ]
+    ends = {key: _last_sign(workspace, key) for key in ended}
     return json.dumps(ends) if ends else ""
+
+
+def _keyed(snapshot: RunsSnapshot) -> list[tuple[str, str]]:
+    return [(experiment_snapshot.key_of(name), state) for name, state in snapshot.experiments]
+
+
+def _first_word(state: str) -> str:
+    return state.partition(",")[0]
+
+
+def _last_sign(workspace: Workspace, key: str) -> float:
+    """The time of the last sign of life of a run, or of any run of an experiment; 0 where it is gone."""
+    experiment = experiments.find(workspace, experiment_snapshot.name_in(key))
+    found = experiment.all_runs if experiment else [run for run in [runs.find(workspace, key)] if run]
+    return max((run.status().heartbeat for run in found), default=0.0)
 
 
 def notify_ended(workspace: Workspace, ends: str) -> None:
     """Notify whoever looks; through the queue, because outside it Gradio shows no notification."""
-    for name in json.loads(ends or "{}"):
+    for key in json.loads(ends or "{}"):
+        experiment = experiment_snapshot.name_in(str(key))
         try:
-            state = runs.get(workspace, str(name)).sound_status().state
+            state = _state_of(workspace, str(key))
         except UserError:
             continue
         if state in SENTENCES:
             notify, words = SENTENCES[state]
-            notify(f"{escape(str(name))} {words}")
+            notify(f"{'The experiment ' * bool(experiment)}{escape(experiment or str(key))} {words}")
+
+
+def _state_of(workspace: Workspace, key: str) -> State:
+    if experiment := experiment_snapshot.name_in(key):
+        return experiments.get(workspace, experiment).status().state
+    return runs.get(workspace, key).sound_status().state

@@ -1,4 +1,4 @@
-"""Actions on the watched run: notes, its settings into the form, another name, deletion."""
+"""Actions on the watched run or experiment: notes, its settings into the form, another name, deletion."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +10,11 @@ import gradio as gr
 from skin import notes
 from skin import run as runs
 from skin.errors import UsageError
+from skin.experiments import experiment as experiments
 from skin.notes import Notes
 from skin.run import Run
 from skin.ui.components.events import with_gradio_errors
-from skin.ui.training import config_form, run_snapshot
+from skin.ui.training import config_form, experiment_snapshot, run_snapshot
 from skin.ui.training.events import JOB_EVENT, UNQUEUED_EVENT
 from skin.ui.training.run_snapshot import LATEST_RUN, RunsSnapshot
 from skin.workspace import Workspace
@@ -48,7 +49,7 @@ class DeletionDialog:
 
 @dataclass(frozen=True)
 class RunActionParts:
-    """The components; `own` is there for a run of the user's own only, and `shipped` says so for the others."""
+    """The components; `own` is there for what is the user's own only, and `shipped` says so of the rest."""
 
     load: gr.Button
     own: gr.Row
@@ -61,7 +62,7 @@ class RunActionParts:
     @property
     def followers(self) -> list[Any]:
         """The components that `action_updates` returns."""
-        return [self.own, self.shipped]
+        return [self.notes.edit, self.name, self.rename, self.deletion.ask, self.own, self.shipped]
 
 
 def lay_out_actions() -> RunActionParts:
@@ -117,10 +118,24 @@ def _wire_notes(workspace: Workspace, parts: NotesFields, snapshot: gr.State, re
 
 
 def action_updates(workspace: Workspace, snapshot: RunsSnapshot) -> list[Any]:
-    """The changes that the watched run allows, or that nothing can be changed."""
-    is_own = snapshot.run is not None and runs.is_own(workspace, snapshot.run)
-    sentence = f"{escape(snapshot.run.name) if snapshot.run else ''} came with the project: it is neither renamed, annotated nor deleted here."
-    return [gr.Row(visible=is_own), gr.Markdown(sentence, visible=snapshot.run is not None and not is_own)]
+    """The changes that the watched run or experiment allows, or that nothing can be changed.
+
+    A run of an experiment is neither renamed nor deleted without the others, and an experiment has no notes.
+    """
+    run, experiment = snapshot.run, snapshot.watched_experiment
+    is_own_run = run is not None and runs.is_own(workspace, run)
+    is_own_experiment = experiment is not None and not experiments.is_shipped(experiment.experiment)
+    is_own, stands_alone = is_own_run or is_own_experiment, is_own_run and run is not None and run.experiment is None
+    name = run.name if run else experiment.experiment.name if experiment else ""
+    sentence = f"{escape(name)} came with the project: it is neither renamed, annotated nor deleted here."
+    return [
+        gr.Button(visible=is_own_run),
+        gr.Textbox(visible=stands_alone),
+        gr.Button(visible=stands_alone),
+        gr.Button(visible=stands_alone or is_own_experiment),
+        gr.Row(visible=is_own),
+        gr.Markdown(sentence, visible=bool(name) and not is_own),
+    ]
 
 
 def watched_run(workspace: Workspace, snapshot: RunsSnapshot | None) -> Run:
@@ -131,8 +146,12 @@ def watched_run(workspace: Workspace, snapshot: RunsSnapshot | None) -> Run:
 
 
 def load_settings(workspace: Workspace, snapshot: RunsSnapshot | None) -> list[Any]:
-    """The preset nearest to the watched run's configuration, and all its settings."""
-    preset, values = config_form.config_values(watched_run(workspace, snapshot).config)
+    """The preset nearest to the watched run's configuration, or the experiment's recipe, and all its settings."""
+    if snapshot and (known := snapshot.watched_experiment):
+        config = experiments.get(workspace, known.experiment.name).plan.recipe
+    else:
+        config = watched_run(workspace, snapshot).config
+    preset, values = config_form.config_values(config)
     return [preset, *values.values()]
 
 
@@ -158,7 +177,12 @@ def save_notes(workspace: Workspace, name: str, note: str, tags: str) -> gr.Colu
 
 
 def ask_to_delete(snapshot: RunsSnapshot | None) -> tuple[gr.Row, str, str]:
-    """Ask before the watched run is deleted; keeps its name, because the page may come to watch another."""
+    """Ask before the watched run or experiment is deleted; keeps its name, because the page may come to watch another."""
+    if snapshot and (known := snapshot.watched_experiment):
+        name = known.experiment.name
+        count = len(known.experiment.all_runs)
+        question = f"Delete the experiment **{escape(name)}** with its {count} run{'s' * (count != 1)}?"
+        return gr.Row(visible=True), question, experiment_snapshot.key_of(name)
     if snapshot is None or snapshot.run is None:
         raise UsageError("Choose a run first.")
     name = snapshot.run.name
@@ -171,7 +195,10 @@ def hide() -> dict[str, Any]:
 
 
 def delete_run(workspace: Workspace, name: str) -> tuple[str, gr.Row]:
-    """Delete the run that the question was about."""
-    runs.delete(workspace, runs.get(workspace, name))
-    gr.Info(f"Deleted {name}.")
+    """Delete the run or the experiment that the question was about."""
+    if experiment := experiment_snapshot.name_in(name):
+        experiments.delete(experiments.get(workspace, experiment))
+    else:
+        runs.delete(workspace, runs.get(workspace, name))
+    gr.Info(f"Deleted {experiment or name}.")
     return LATEST_RUN, gr.Row(visible=False)

@@ -28,6 +28,7 @@ def run_card(snapshot: RunsSnapshot, show_details: bool) -> Markup:
         return _notice(snapshot.problem if show_details else f"The run {run.name} is damaged.")
     try:
         tiles, remarks = _figures(run, status, show_details)
+        remarks = [*_part_of(snapshot, run), *remarks]
         advice = _advice(snapshot, run, status) if show_details and ended_early(status) else Advice()
     except UserError as error:
         return _notice(str(error) if show_details else f"The run {run.name} is damaged.")
@@ -35,7 +36,7 @@ def run_card(snapshot: RunsSnapshot, show_details: bool) -> Markup:
         "training/run_card.html",
         run=run,
         status=status,
-        place=_place(status) if status.state.is_active else "",
+        place=_place(status, show_details) if status.state.is_active else "",
         time_left=_time_left(status),
         tiles=tiles,
         remarks=remarks,
@@ -45,12 +46,21 @@ def run_card(snapshot: RunsSnapshot, show_details: bool) -> Markup:
     )
 
 
+def _part_of(snapshot: RunsSnapshot, run: Run) -> list[str]:
+    """The place of a run in its experiment, where it has one."""
+    if run.experiment is None:
+        return []
+    member = snapshot.experiment.member(run) if snapshot.experiment else None
+    which = f": {member.variant}, fold {member.fold}, seed {member.seed}" if member else ""
+    return [f"Part of the experiment {run.experiment.name}{which}."]
+
+
 def _notice(sentence: str) -> Markup:
     return render("training/run_card_notice.html", sentence=sentence)
 
 
-def _place(status: Status) -> str:
-    """The stage, epoch and step, or the current work where no step is taken."""
+def _place(status: Status, show_details: bool) -> str:
+    """The stage, epoch and step, or the current work where no step is taken; and where the job runs."""
     places = []
     if status.state is State.TRAINING and status.stage:
         places = [f"stage {status.stage} of 2", f"epoch {status.epoch} of {status.epochs}"]
@@ -58,6 +68,8 @@ def _place(status: Status) -> str:
         places.append(status.message)
     elif status.steps:
         places.append(f"step {status.step} of {status.steps}")
+    if show_details and status.job and status.is_running:
+        places.append(f"in {status.job.where}")
     return " · ".join(places)
 
 
@@ -141,8 +153,10 @@ def _next_step(snapshot: RunsSnapshot, run: Run, status: Status) -> str:
 
 
 def log_tail(snapshot: RunsSnapshot) -> Markup:
-    """The end of the run's log, in a box that stays scrolled to its end; "" without a log."""
-    lines = snapshot.run.log_tail(LOG_LINES) if snapshot.run else []
+    """The end of the log of the run or of the experiment, in a box that stays scrolled to its end; "" without a log."""
+    experiment = snapshot.watched_experiment
+    lines = experiment.log_lines[-LOG_LINES:] if experiment else []
+    lines = snapshot.run.log_tail(LOG_LINES) if snapshot.run else lines
     return render("training/log.html", lines=lines) if lines else Markup()
 
 

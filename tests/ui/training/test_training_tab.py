@@ -16,6 +16,7 @@ from skin.config import PRESETS, TrainConfig, field_infos
 from skin.data.dataset import Dataset
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
+from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.notes import Notes
 from skin.run import Epoch, Run, State
@@ -30,8 +31,18 @@ def values(config: TrainConfig = DEMO, **changes: Any) -> list[Any]:
     return list({**dataclasses.asdict(config), **changes}.values())
 
 
+RUN = ["", 0, 1, "", 10, "local", *dataclasses.asdict(Resources()).values()]
+"""The part of the form that makes experiments, left as it is."""
+
+
+def rows_of(table: gr.Dataframe) -> dict[str, dict[str, Any]]:
+    """The rows of the table by their first column."""
+    rows = [dict(zip(table.value["headers"], row, strict=True)) for row in table.value["data"]]
+    return {row["Run"]: row for row in rows}
+
+
 def check(workspace: Workspace, filled: list[Any], marked: tuple[str, ...] = ()) -> list[Any]:
-    return start_form.check(workspace, marked, "demo", "", *filled)
+    return start_form.check(workspace, marked, "demo", "", *filled, *RUN)
 
 
 def claimed(workspace: Workspace, state: State, name: str = "mine") -> Run:
@@ -122,14 +133,14 @@ def test_a_bad_form_starts_nothing(workspace: Workspace, changes: dict[str, Any]
     assert (start.interactive, command) == (False, "")
     assert 'role="alert"' in verdict
     with pytest.raises(UserError):
-        start_form.start(workspace, "demo", "", *values(**changes))
+        start_form.start(workspace, "demo", "", *values(**changes), *RUN)
     assert not workspace.runs.exists()
 
 
 def test_starting_both_models_queues_two_runs(workspace: Workspace) -> None:
     claimed(workspace, State.TRAINING, "busy")
 
-    assert start_form.start(workspace, "demo", "pair", *values(model="both")) == ("", run_snapshot.LATEST_RUN)
+    assert start_form.start(workspace, "demo", "pair", *values(model="both"), *RUN) == ("", run_snapshot.LATEST_RUN)
 
     waiting = [run for run, _ in jobs.living_runs(workspace)][1:]
     try:
@@ -347,7 +358,7 @@ def test_notes_are_kept_for_the_run_that_they_were_opened_for(workspace: Workspa
     assert "&lt;i&gt;better&lt;/i&gt;" in card
     assert "<i>better" not in card
     assert "<li>&lt;b&gt;</li>" in card
-    assert table.set_index("Run").loc["first", "Tags"] == "fast, <b>, for the talk"
+    assert rows_of(table)["first"]["Tags"] == "fast, <b>, for the talk"
     assert handlers.refresh(workspace, False, "first", now) == gr.skip()
 
 
