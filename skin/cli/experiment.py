@@ -23,7 +23,7 @@ from skin.experiments import driver, kinds, sweep
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import EARLY, Experiment, MemberStatus, Summary
 from skin.experiments.kinds import KINDS
-from skin.experiments.results import Results
+from skin.experiments.results import Results, read
 from skin.experiments.sweep import SWEEP, TRIALS
 from skin.progress import console
 from skin.records import to_plain
@@ -132,9 +132,9 @@ def show(
 ) -> None:
     """Show what an experiment asks, each of its runs, and what the finished ones say together."""
     experiment = experiments.get(Workspace.locate(home), name)
-    results = Results.of(experiment) if html or experiment.plan.kind in KINDS else None
-    if html and results:
-        write_report(html, results)
+    results = Results.of(experiment) if experiment.plan.kind in KINDS else None
+    if html:
+        write_report(html, results or read(experiment))
     elif as_json:
         print_json(_details(experiment, results))
     else:

@@ -8,6 +8,7 @@ from skin.cli.output import print_table, text
 from skin.evaluation.metrics import METRICS
 from skin.experiments.outcome import PooledComparison
 from skin.experiments.results import Results
+from skin.experiments.sweep_results import SweepResults
 from skin.files import write_atomically
 
 
@@ -36,7 +37,7 @@ def _print_pooled(comparison: PooledComparison) -> None:
     print_table(["metric", contrast.a, contrast.b, "difference", "low", "high", "sd of seeds"], rows)
 
 
-def write_report(path: Path, results: Results) -> None:
+def write_report(path: Path, results: Results | SweepResults) -> None:
     """Write the report with its figures as one HTML file. Raises UserError when the disk is full or refuses."""
     from skin.ui.comparison.experiment_export import as_html  # figures take a second to import
 

@@ -1,35 +1,26 @@
-"""The results of an experiment's folder: its outcome from what the finished runs predicted, and how they trained."""
+"""The results of an experiment's folder: what its finished runs say together, or the trials of a sweep."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
-from skin.config import TrainConfig, differences
 from skin.errors import UserError
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.experiments.experiment import Experiment, MemberStatus, Summary
 from skin.experiments.kinds import KINDS, contrasts
 from skin.experiments.outcome import Cell, Outcome, outcome
-from skin.experiments.plan import Plan
-from skin.run import Epoch, State
+from skin.experiments.overview import Overview, histories_of
+from skin.experiments.sweep import SWEEP
+from skin.experiments.sweep_results import SweepResults
+from skin.run import State
 
 PART = "test"
 
-Histories = Mapping[str, Mapping[str, tuple[Epoch, ...]]]
-"""The finished epochs of runs, by variant and name."""
-
 
 @dataclass(frozen=True, eq=False)
-class Results:
-    """An experiment, its state, the outcome of what has finished, and the histories of the runs that have trained."""
+class Results(Overview):
+    """An experiment that compares variants, and the outcome of what has finished."""
 
-    plan: Plan
-    created: float
-    summary: Summary
     outcome: Outcome
-    histories: Histories
 
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
@@ -37,30 +28,13 @@ class Results:
 
         Raises UserError when the plan is missing or damaged, or of a kind that this version does not know.
         """
-        summary = experiment.status()
-        return cls(experiment.plan, experiment.created, summary, _outcome(experiment, summary), _histories(experiment))
+        summary, histories = experiment.status(), histories_of(experiment)
+        return cls(experiment.plan, experiment.created, summary, histories, _outcome(experiment, summary))
 
     @property
     def question(self) -> str:
         """The question that the experiment asks."""
         return KINDS[self.plan.kind].question
-
-    @property
-    def training_seconds(self) -> float:
-        """The time that all epochs took, added up."""
-        return sum(epoch.seconds for runs in self.histories.values() for own in runs.values() for epoch in own)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings that all runs share; of paths only the name, for where a file lies is nobody's business."""
-        configs = list(self.plan.configs.values())
-        shared = {name: value for name, value in vars(configs[0]).items() if name not in differences(configs)}
-        return {name: Path(value).name if name in ("dataset", "weights") else value for name, value in shared.items()}
-
-    @property
-    def changed_settings(self) -> dict[str, Any]:
-        """Those of the settings that are not the default."""
-        return {name: value for name, value in self.settings.items() if value != getattr(TrainConfig(), name)}
 
     @property
     def unusable(self) -> list[str]:
@@ -73,18 +47,12 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {
-            "name": self.plan.name,
-            "kind": self.plan.kind,
-            "question": self.question,
-            "created": datetime.fromtimestamp(self.created, UTC).isoformat(timespec="seconds"),
-            "state": self.summary.state,
-            "counts": self.summary.counts,
-            "engine": self.plan.engine,
-            "training_seconds": round(self.training_seconds, 1),
-            "settings": self.settings,
-            "outcome": self.outcome.to_dict(),
-        }
+        return {**self.facts, "question": self.question, "outcome": self.outcome.to_dict()}
+
+
+def read(experiment: Experiment) -> Results | SweepResults:
+    """The results of an experiment of any kind. Raises UserError when its plan is damaged, or of an unknown kind."""
+    return SweepResults.of(experiment) if experiment.plan.kind == SWEEP else Results.of(experiment)
 
 
 def _outcome(experiment: Experiment, summary: Summary) -> Outcome:
@@ -110,15 +78,3 @@ def _predictions(experiment: Experiment, row: MemberStatus) -> Predictions:
 
 def _is_finished(row: MemberStatus) -> bool:
     return row.state == State.FINISHED
-
-
-def _histories(experiment: Experiment) -> Histories:
-    histories: dict[str, dict[str, tuple[Epoch, ...]]] = {variant: {} for variant in experiment.plan.variants}
-    for member in experiment.plan.members:
-        try:
-            history = tuple(experiment.run(member).history())
-        except UserError:  # its figures say what is damaged, and the other curves can be drawn
-            continue
-        if history:
-            histories[member.variant][member.name] = history
-    return histories

@@ -37,7 +37,7 @@ def test_an_experiment_is_read_drawn_and_downloaded(visit: Visit, trial: Experim
     expect(page.get_by_role("combobox", name="Experiment")).to_have_value("trial: 17 of 18 runs finished")
     expect(page.locator(".js-plotly-plot:visible")).to_have_count(4)
     expect(page.get_by_role("row", name="multimodal, fold 2, seed 44")).to_contain_text("It is queued.")
-    page.get_by_text("Every run as a table").click()
+    page.get_by_text("17 runs as a table").click()
     expect(page.get_by_role("row", name="image, fold 0, seed 42")).to_be_visible()
     saved = {}
     for kind in ("HTML", "JSON"):

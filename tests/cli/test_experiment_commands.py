@@ -19,7 +19,7 @@ from skin.config import MODELS, TrainConfig
 from skin.data.dataset import Dataset
 from skin.engines.resources import Resources
 from skin.experiments import experiment as experiments
-from skin.experiments import kinds
+from skin.experiments import kinds, sweep
 from skin.experiments.experiment import Experiment
 from skin.experiments.results import Results
 from skin.run import Run, State
@@ -89,6 +89,12 @@ def test_show_tells_what_the_finished_runs_say_together(workspace: Workspace, ma
     )
     assert skin(workspace, "show", "trial", "--html", str(tmp_path / "new" / "report.html")).exit_code == 0
     assert comparison.verdict in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_a_sweep_has_a_report_too(workspace: Workspace, tmp_path: Path) -> None:
+    experiments.create(workspace, sweep.plan("rates", RECIPE, ["image"], ["dropout=0.1,0.2"], 2), HAM10000)
+    assert skin(workspace, "show", "rates", "--html", str(tmp_path / "report.html")).exit_code == 0
+    assert "rates-trial1" in (tmp_path / "report.html").read_text()
 
 
 def test_delete_asks_and_refuses_what_is_at_work(workspace: Workspace, made: Experiment) -> None:

@@ -6,17 +6,17 @@ from typing import Any, Self
 import gradio as gr
 from markupsafe import Markup
 
-from skin.config import MODELS
 from skin.errors import UserError
 from skin.experiments.experiment import Experiment, get, list_experiments
 from skin.experiments.kinds import find_kind
-from skin.experiments.plan import Member
-from skin.experiments.results import Results
-from skin.run import State
-from skin.ui.comparison import experiment_sections as sections
+from skin.experiments.results import Results, read
+from skin.experiments.sweep import SWEEP
+from skin.experiments.sweep_results import SweepResults
+from skin.run import Run, State
+from skin.ui.comparison.experiment_contents import MAX_FIGURES, contents_of
 from skin.ui.comparison.experiment_export import DOWNLOADS
 from skin.ui.components.notices import status_line
-from skin.ui.components.tables import folded, headed
+from skin.ui.components.tables import headed
 from skin.ui.gradio_internals import save_for_browser
 from skin.workspace import Workspace
 
@@ -24,13 +24,11 @@ NOTHING_YET = (
     "There is no experiment yet. One trains both models over folds and seeds, and tells what metadata adds: "
     "python -m skin experiment run metadata --dataset demo --preset demo --folds 3 --seeds 3"
 )
-N_DIFFERENCE_FIGURES = 2 * len(MODELS)
-"""The most that an experiment has: of each contrast one of the metrics and one of the diagnoses."""
 
 
 @dataclass(frozen=True)
 class ResultsKey:
-    """An experiment's name and, of each of its runs, the state and the time of its predictions."""
+    """An experiment's name and, of each of its runs, the state and when its history or its predictions last changed."""
 
     name: str
     stamp: tuple[tuple[str, int], ...]
@@ -38,19 +36,20 @@ class ResultsKey:
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
         """Raises UserError when the plan is missing or damaged, or of a kind that this version does not know."""
-        find_kind(experiment.plan.kind)
+        if experiment.plan.kind != SWEEP:
+            find_kind(experiment.plan.kind)
         rows = experiment.status().members
-        return cls(experiment.name, tuple((row.state, _time_of_predictions(experiment, row.member)) for row in rows))
+        return cls(experiment.name, tuple((row.state, _last_change(experiment.run(row.member))) for row in rows))
 
 
-def _time_of_predictions(experiment: Experiment, member: Member) -> int:
-    path = experiment.run(member).predictions_path
-    return path.stat().st_mtime_ns if path.is_file() else 0
+def _last_change(run: Run) -> int:
+    paths = run.history_path, run.predictions_path
+    return max((path.stat().st_mtime_ns for path in paths if path.is_file()), default=0)
 
 
-def load_results(workspace: Workspace, key: ResultsKey) -> Results:
+def load_results(workspace: Workspace, key: ResultsKey) -> Results | SweepResults:
     """The results that the key stands for. Raises UserError when the experiment is gone."""
-    return Results.of(get(workspace, key.name))
+    return read(get(workspace, key.name))
 
 
 def choose_experiment(workspace: Workspace, chosen: str | None) -> list[Any]:
@@ -84,32 +83,21 @@ def _label(experiment: Experiment) -> str:
     return f"{experiment.name}: {states.count(State.FINISHED)} of {len(states)} runs finished"
 
 
-def show_results(results: Results) -> list[Any]:
-    """The verdict; the figures of the differences, and their tables; every run; how they learnt; how it was made."""
-    outcome = results.outcome
-    figures = [figure for own in outcome.comparisons for figure in sections.difference_figures(results, own)]
-    plots = [gr.Plot(figure, visible=True) for figure in figures[:N_DIFFERENCE_FIGURES]]
-    left_out = sections.left_out_table(results)
+def show_results(results: Results | SweepResults) -> list[Any]:
+    """The verdict, the figures, of which there may be fewer than there is room for, and the sections."""
+    contents = contents_of(results)
+    figures = [gr.Plot(figure, visible=True, label=figure.layout.title.text) for figure in contents.figures]
+    hidden = [gr.Plot(None, visible=False) for _ in range(MAX_FIGURES - len(figures))]
+    sections = (headed(heading, content) for heading, content in contents.sections.items())
     return [
-        headed("Verdict", sections.verdict(results)),
-        *plots,
-        *(gr.Plot(None, visible=False) for _ in range(N_DIFFERENCE_FIGURES - len(plots))),
-        headed("Pooled over folds and seeds", sections.pooled_tables(results)) if figures else "",
-        headed("Differences on each diagnosis", sections.class_tables(results)) if figures else "",
-        gr.Plot(sections.points_figure(results), visible=True) if outcome.points else gr.Plot(None, visible=False),
-        folded("Every run as a table", sections.runs_table(results)) if outcome.points else "",
-        _curves(results),
-        headed("Runs that are in no figure", left_out) if left_out else "",
-        headed("How it was made", sections.made_tables(results)),
+        headed("Verdict", contents.verdict),
+        *figures,
+        *hidden,
+        Markup().join(sections),
     ]
 
 
-def _curves(results: Results) -> gr.Plot:
-    have_trained = any(results.histories.values())
-    return gr.Plot(sections.curves_figure(results) if have_trained else None, visible=have_trained)
-
-
-def make_file(kind: str, results: Results) -> str:
+def make_file(kind: str, results: Results | SweepResults) -> str:
     """Path of a file to download, for a row of DOWNLOADS."""
     suffix, write = DOWNLOADS[kind]
     return save_for_browser(write(results).encode(), f"experiment-{results.plan.name}.{suffix}")

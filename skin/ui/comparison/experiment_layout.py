@@ -4,9 +4,9 @@ from functools import lru_cache, partial
 
 import gradio as gr
 
+from skin.ui.comparison.experiment_contents import MAX_FIGURES
 from skin.ui.comparison.experiment_export import DOWNLOADS
 from skin.ui.comparison.experiment_handlers import (
-    N_DIFFERENCE_FIGURES,
     choose_experiment,
     load_results,
     make_file,
@@ -20,22 +20,18 @@ from skin.workspace import Workspace
 
 def build(workspace: Workspace, tab: gr.Tab) -> None:
     """Lay out and wire the experiments; they are read when the tab is selected."""
-    chosen = gr.Dropdown([], label="Experiment", info="What its runs, over folds and seeds, say together.")
+    chosen = gr.Dropdown([], label="Experiment", info="What its runs say together.")
     notice = gr.HTML(elem_classes="report")
     state = KeyedState(gr.State(None), lru_cache(maxsize=4)(partial(load_results, workspace)))
     with gr.Column(visible=False) as content:
         verdict = gr.HTML(elem_classes="report", elem_id="verdict-of-experiment", min_height=120)
         downloads.download_buttons(state, DOWNLOADS, make_file, "experiment")
-        differences = [
-            gr.Plot(label=f"Differences with their intervals, {number}", show_label=False, visible=False)
-            for number in range(1, N_DIFFERENCE_FIGURES + 1)
+        figures = [
+            gr.Plot(label=f"Figure {number} of the experiment", show_label=False, visible=False)
+            for number in range(1, MAX_FIGURES + 1)
         ]
-        tables = [gr.HTML(elem_classes="report") for _ in range(2)]
-        points = gr.Plot(label="Every fold and seed", show_label=False, visible=False)
-        runs = gr.HTML(elem_classes="report")
-        curves = gr.Plot(label="Learning curves of the runs", show_label=False, visible=False)
-        rest = [gr.HTML(elem_classes="report") for _ in range(2)]
-    shown = [verdict, *differences, *tables, points, runs, curves, *rest]
+        sections = gr.HTML(elem_classes="report")
+    shown = [verdict, *figures, sections]
     gr.on(
         [state.key.change], **{**state.listener(show_results, shown), "show_progress": "full"}, show_progress_on=verdict
     )

@@ -12,6 +12,7 @@ from skin.config import field_infos
 from skin.evaluation.compare import CLASS_MEASURES
 from skin.evaluation.metrics import METRICS, PRIMARY, Estimate
 from skin.experiments.outcome import LeftOut, Point, PooledComparison
+from skin.experiments.overview import Overview
 from skin.experiments.pooled import Pooled
 from skin.experiments.results import Results
 from skin.plots import experiment as plots
@@ -126,17 +127,17 @@ def _place(point: Point | LeftOut, results: Results) -> str:
     return f"{fold}seed {point.seed}"
 
 
-def made_tables(results: Results) -> Markup:
+def made_tables(results: Overview) -> Markup:
     """Facts of the experiment, and the settings that all runs share, first those that are no default."""
     labels = {info.name: info.label for info in field_infos()}
     plan, changed = results.plan, results.changed_settings
     made = datetime.fromtimestamp(results.created, UTC)
     facts: list[list[object]] = [
-        ["Runs", f"{len(plan.members)}: {', '.join(plan.variants)}"],
+        ["Runs", len(plan.members)],
         ["Seeds", ", ".join(map(str, plan.seeds))],
         ["Engine", plan.engine],
         ["Made", f"{made:%Y-%m-%d %H:%M} UTC"],
-        ["Training time of all runs", f"{results.training_seconds / 3600:.1f} hours"],
+        ["Training time of all runs", _duration(results.training_seconds)],
         *([labels[name], value] for name, value in changed.items()),
     ]
     others = [[labels[name], value] for name, value in results.settings.items() if name not in changed]
@@ -144,6 +145,11 @@ def made_tables(results: Results) -> Markup:
     return rows_table(["Fact", "Value"], facts, "", "rows pairs") + folded(
         "All other settings, which are the defaults", rest
     )
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def points_figure(results: Results) -> go.Figure:

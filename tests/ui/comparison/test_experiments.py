@@ -1,18 +1,22 @@
 """The experiments of the Comparison tab, on plain values."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import gradio as gr
 import plotly.graph_objects as go
 import pytest
-from made_up import finish
+from made_up import finish, made_up_history
 
 from skin.config import MODELS, TrainConfig
 from skin.experiments import experiment as experiments
+from skin.experiments import sweep
 from skin.experiments.experiment import Experiment
 from skin.experiments.kinds import plan
-from skin.experiments.results import Results
+from skin.experiments.results import Results, read
+from skin.experiments.sweep_results import SweepResults
+from skin.run import State
 from skin.task import HAM10000
 from skin.ui.comparison import experiment_handlers as handlers
 from skin.ui.comparison.experiment_export import DOWNLOADS, as_html
@@ -35,7 +39,7 @@ def trial(bare: Workspace) -> Experiment:
     return trial
 
 
-def shown(results: Results) -> tuple[str, list[go.Figure]]:
+def shown(results: Results | SweepResults) -> tuple[str, list[go.Figure]]:
     """The text, and the figures that are visible."""
     parts = handlers.show_results(results)
     text = "".join(part for part in parts if isinstance(part, str))
@@ -133,3 +137,41 @@ def test_a_report_of_nothing_finished_is_one_without_figures(bare: Workspace) ->
 def test_the_json_is_that_of_the_results(trial: Experiment) -> None:
     results = Results.of(trial)
     assert json.loads(DOWNLOADS["Experiment (JSON)"][1](results)) == results.to_dict()
+
+
+@pytest.fixture
+def rates(bare: Workspace) -> Experiment:
+    """A sweep of which a dozen trials have finished."""
+    made = experiments.create(bare, sweep.plan("rates", RECIPE, ["image"], ["dropout=0.1..0.6"], 12), HAM10000)
+    for run in made.all_runs:
+        run.write_history(made_up_history(1 - run.config.dropout, seed=1))
+        run.update_status(state=State.FINISHED)
+    return made
+
+
+def test_a_sweep_has_its_trials_and_what_matters(bare: Workspace, rates: Experiment) -> None:
+    key = handlers.choose_experiment(bare, "rates")[1]
+    results = handlers.load_results(bare, key)
+    text, figures = shown(results)
+    best = results.trials[0]
+    assert best.settings["dropout"] == min(run.config.dropout for run in rates.all_runs)
+    assert f"12 of 12 trials have finished. Best is {best.run}, Dropout {best.settings['dropout']}: " in text
+    assert "Dropout matters most, with 100% of what a random forest explains" in text
+    assert text.count('<th scope="row">rates-trial') == 12
+    assert [figure.label for figure in figures] == ["Settings of each trial", "Settings that matter most"]
+    assert f"Best is {best.run}" in as_html(results)
+
+
+def test_an_epoch_of_a_sweep_is_read(bare: Workspace, rates: Experiment) -> None:
+    before = handlers.choose_experiment(bare, "rates")[1]
+    run = rates.all_runs[0]
+    run.append_history(dataclasses.replace(run.history()[-1], epoch=5))
+    assert handlers.choose_experiment(bare, "rates")[1] != before
+
+
+def test_a_sweep_that_has_not_begun_is_told_so(bare: Workspace) -> None:
+    made = experiments.create(bare, sweep.plan("new", RECIPE, ["image"], ["dropout=0.1,0.2"], 2), HAM10000)
+    text, figures = shown(read(made))
+    assert "0 of 2 trials have finished: there is no best one yet." in text
+    assert "Which setting matters is not known from fewer than 10 trials." in text
+    assert figures == []
