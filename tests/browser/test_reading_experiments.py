@@ -16,6 +16,7 @@ from skin.experiments.experiment import Experiment
 from skin.experiments.kinds import plan
 from skin.experiments.results import Results
 from skin.task import HAM10000
+from skin.ui.training.experiment_snapshot import key_of
 
 Visit = Callable[[str], Page]
 
@@ -49,3 +50,9 @@ def test_an_experiment_is_read_drawn_and_downloaded(visit: Visit, trial: Experim
     page.goto(saved["HTML"].as_uri())
     expect(page.get_by_role("heading", name="Experiment trial")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
+
+
+def test_a_link_opens_an_experiment(visit: Visit, trial: Experiment) -> None:
+    page = visit(f"comparison&run={key_of(trial.name)}")
+    expect(page.locator("#verdict-of-experiment")).to_contain_text("Metadata adds ")
+    expect(page.get_by_role("combobox", name="Experiment")).to_have_value("trial: 17 of 18 runs finished")

@@ -52,13 +52,13 @@ def load_results(workspace: Workspace, key: ResultsKey) -> Results | SweepResult
     return read(get(workspace, key.name))
 
 
-def choose_experiment(workspace: Workspace, chosen: str | None) -> list[Any]:
+def choose_experiment(workspace: Workspace, chosen: str | None, opened: str = "") -> list[Any]:
     """The experiments to choose from, the key of the one that is shown, a notice, and the content.
 
-    Where none is chosen, or it is gone, it is the newest.
+    Where none is chosen, or it is gone, it is the one that a link opened, else the newest.
     """
     experiments = {experiment.name: experiment for experiment in list_experiments(workspace)}
-    name = chosen if chosen in experiments else next(iter(experiments), None)
+    name = next((name for name in (chosen, opened, *experiments) if name in experiments), None)
     choices = [(_label(experiment), own) for own, experiment in experiments.items()]
     key, notice = None, status_line(NOTHING_YET)
     if name is not None:

@@ -13,13 +13,14 @@ from skin.ui.comparison.experiment_handlers import (
     show_results,
 )
 from skin.ui.components import downloads
+from skin.ui.components.context import AppContext
 from skin.ui.components.events import PRIVATE_EVENT, with_gradio_errors
 from skin.ui.components.keyed_state import KeyedState
-from skin.workspace import Workspace
 
 
-def build(workspace: Workspace, tab: gr.Tab) -> None:
-    """Lay out and wire the experiments; they are read when the tab is selected."""
+def build(context: AppContext, tab: gr.Tab) -> None:
+    """Lay out and wire the experiments; they are read when the tab is selected, at first the one that a link opened."""
+    workspace = context.workspace
     chosen = gr.Dropdown([], label="Experiment", info="What its runs say together.")
     notice = gr.HTML(elem_classes="report")
     state = KeyedState(gr.State(None), lru_cache(maxsize=4)(partial(load_results, workspace)))
@@ -38,7 +39,7 @@ def build(workspace: Workspace, tab: gr.Tab) -> None:
     gr.on(
         [tab.select, chosen.input],
         with_gradio_errors(partial(choose_experiment, workspace)),
-        [chosen],
+        [chosen, context.opened_experiment],
         [chosen, state.key, notice, content],
         **PRIVATE_EVENT,
     )

@@ -29,14 +29,17 @@ from skin.ui.components.open_datasets import OpenDatasets
 
 MAX_RUNS = len(plots.RUN_STYLES)
 
+EXPERIMENTS = "experiments"
+
 
 def build(context: AppContext) -> None:
     """Lay out and wire the tab."""
-    with gr.Tabs():
+    with gr.Tabs() as tabs:
         with gr.Tab("Run against run"):
             _build_runs(context)
-        with gr.Tab("Experiments") as experiments:
-            experiment_layout.build(context.workspace, experiments)
+        with gr.Tab("Experiments", id=EXPERIMENTS) as experiments:
+            experiment_layout.build(context, experiments)
+    context.opened_experiment.change(partial(gr.Tabs, selected=EXPERIMENTS), None, tabs, **PRIVATE_EVENT)
 
 
 def _build_runs(context: AppContext) -> None:

@@ -63,6 +63,8 @@ def test_the_newest_is_shown_until_one_is_chosen(bare: Workspace, trial: Experim
     assert (dropdown.value, key.name, notice.visible, content.visible) == ("newest", "newest", False, True)
     assert handlers.choose_experiment(bare, "trial")[1].name == "trial"
     assert handlers.choose_experiment(bare, "gone")[1].name == "newest"
+    assert handlers.choose_experiment(bare, None, "trial")[1].name == "trial"
+    assert handlers.choose_experiment(bare, "newest", "trial")[1].name == "newest"
 
 
 def test_a_run_that_finishes_is_read(bare: Workspace) -> None:
