@@ -127,7 +127,8 @@ class PooledComparison:
         if not more:
             return sentence
         runs = "one more finished run is a point" if more == 1 else f"{more} more finished runs are points"
-        return f"{sentence} {runs[0].upper()}{runs[1:]} alone: pooled are folds that have finished with every seed in both."
+        whole = "folds that have finished with every seed" if len(self.folds) > 1 else "seeds that have finished"
+        return f"{sentence} {runs[0].upper()}{runs[1:]} alone: pooled are {whole} in both."
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,16 @@ def test_a_leak_is_measured_on_one_test_part() -> None:
     )
 
 
+def test_a_seed_of_a_leak_that_one_variant_lacks_is_a_point() -> None:
+    runs = made_up_runs({"without": 0.5, "with": 0.8}, folds=[0])
+    del runs[Cell("with", 0, 44)]
+    (comparison,) = outcome(runs, [Contrast("without", "with", "the leak")], HAM10000).comparisons
+    assert comparison.scope == (
+        "140 images of 70 lesions: 4 runs, both variants on one test part with 2 seeds. One more finished run is a point "
+        "alone: pooled are seeds that have finished in both."
+    )
+
+
 # What is not whole
 
 
