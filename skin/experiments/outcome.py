@@ -2,7 +2,9 @@
 
 The test parts of the folds of a seed are disjoint, so that every image has one out-of-fold prediction of each seed, made by
 a network that never saw its lesion. A figure of a seed is that of all these predictions together, not the mean over
-folds: a fold may hold a handful of lesions of a rare diagnosis (Forman & Scholz 2010, ACM SIGKDD Explorations 12, 49–57).
+folds: a fold may hold a handful of lesions of a rare diagnosis (Forman & Scholz 2010, ACM SIGKDD Explorations 12, 49–57). For
+an AUC they advise the mean, because networks of different folds may score on different scales; here all scores are calibrated
+probabilities, and a fold may have too few lesions for an AUC of its own.
 Lesions are resampled once for all variants and seeds, so that everything is paired.
 """
 
