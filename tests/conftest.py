@@ -28,6 +28,13 @@ settings.register_profile("busy machine", deadline=None, suppress_health_check=[
 settings.load_profile("busy machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count whatever is exhaustive as slow, too, so that the quick suite leaves out both."""
+    for item in items:
+        if item.get_closest_marker("exhaustive"):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("ham10000") and not os.environ.get("HAM10000_DIR"):
         pytest.skip("set HAM10000_DIR to a folder with the HAM10000 data set")

@@ -12,7 +12,7 @@ def test_the_pixel_cache_is_faster_than_decoding(shared_workspace: Workspace, de
     assert measure("pixels", shared_workspace).value > 1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_gives_a_positive_figure(name: str, shared_workspace: Workspace) -> None:
     assert measure(name, shared_workspace).value > 0

@@ -261,7 +261,7 @@ def cases(names: tuple[str, ...], every: int) -> list[Any]:
     crossed = [(name, kind) for name in names for kind in DAMAGES]
     is_covering = [(index + index // len(DAMAGES)) % every == 0 for index in range(len(crossed))]
     return [
-        pytest.param(*case, marks=[] if covers else pytest.mark.slow)
+        pytest.param(*case, marks=[] if covers else pytest.mark.exhaustive)
         for case, covers in zip(crossed, is_covering, strict=True)
     ]
 

@@ -46,7 +46,7 @@ def test_a_group_of_benchmarks_that_is_not_there_is_named() -> None:
     assert all(name in done.stderr for name in GROUPS)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", STRESS)
 def test_every_stress_gives_a_figure(name: str, workspace: Workspace) -> None:
     assert measure(name, workspace).value < 10_000

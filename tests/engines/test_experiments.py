@@ -65,7 +65,7 @@ def finished(experiment: Experiment) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in paths}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_in_the_middle_it_ends_as_one_that_was_left_alone(
     bare: Workspace, demo: Dataset, undisturbed: Experiment, engine: str, resources_for: For

@@ -193,7 +193,7 @@ def test_without_a_report_there_is_no_best(made: Experiment) -> None:
     assert not sweep.best_path(made).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_of_eight_settings_half_are_stopped_early_and_the_best_file_trains(bare: Workspace, demo: Dataset) -> None:
     home, dataset = ["--home", str(bare.home)], str(demo.images[0].path.parent.parent)
     small = ["image_size=64", "stage1_epochs=3", "stage2_epochs=4", "views=1"]
