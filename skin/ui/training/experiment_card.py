@@ -44,7 +44,12 @@ def _sentences(snapshot: ExperimentSnapshot) -> list[str]:
         return []
     questions = {SWEEP: sweep.QUESTION, **{name: kind.question for name, kind in KINDS.items()}}
     question = [questions[plan.kind]] if plan.kind in questions else []
-    return [*question, f"{runs_in_words(plan)}. {_place(plan)}", *_best(snapshot, plan), *_next_step(snapshot)]
+    return [
+        *question,
+        f"Its runs: {runs_in_words(plan)}. {_place(plan)}",
+        *_best(snapshot, plan),
+        *_next_step(snapshot),
+    ]
 
 
 def _best(snapshot: ExperimentSnapshot, plan: Plan) -> list[str]:

@@ -97,7 +97,12 @@ def lay_out_form() -> ExperimentForm:
                 TRIALS, label="Trials", info="Settings tried at most.", step=1, min_width=140, visible=False
             )
             engine = gr.Dropdown(
-                list(ENGINES), value=LOCAL, label="Engine", info="Where the runs train.", min_width=140
+                list(ENGINES),
+                value=LOCAL,
+                label="Engine",
+                info="Where the runs train.",
+                min_width=140,
+                elem_id="engine",
             )
             options = {name: _widget(name, option) for name, option in OPTIONS.items()}
     return ExperimentForm(kind, group, question, folds, seeds, vary, trials, engine, options)

@@ -54,7 +54,9 @@ class RunMonitor:
         buttons = [self.stop, self.resume, *self.open_in.values(), self.all_runs]
         followers = [self.ended, *self.files, *(self.actions.followers if self.actions else [])]
         outputs = [self.last_snapshot, self.chosen, self.table, self.card, self.log, *buttons, *followers]
-        return {"inputs": [self.chosen, self.last_snapshot], "outputs": outputs, **UNQUEUED_EVENT}
+        # Unprocessed, a choice that the page is about to offer is taken, too: a run or experiment that was just started.
+        inputs = [self.chosen, self.last_snapshot]
+        return {"inputs": inputs, "outputs": outputs, "preprocess": False, **UNQUEUED_EVENT}
 
 
 def build(context: AppContext) -> None:

@@ -104,7 +104,9 @@ def wire_start(context: AppContext, parts: StartForm, chosen: gr.Dropdown) -> An
     checking = parts.checking(context.workspace)
     asked = parts.experiment
     numbers = [asked.folds, asked.seeds, asked.vary, asked.trials, *asked.options.values()]
-    edits = [part.input for part in (parts.name, *settings, *numbers)]
+    edited = (parts.name, *settings, *numbers)
+    # Gradio 6.31 misses the first `input` of a text field, which may be a paste.
+    edits = [part.change if isinstance(part, gr.Textbox) else part.input for part in edited]
     gr.on([context.blocks.load, *edits], trigger_mode="always_last", **checking)
     kind_shown, options = [*asked.followers, parts.settings["model"], parts.start], list(asked.options.values())
     asked.kind.input(experiment_form.show_kind, asked.kind, kind_shown, **UNQUEUED_EVENT).then(**checking)

@@ -344,3 +344,11 @@ def test_a_link_names_an_experiment(bare: Workspace) -> None:
     assert handlers.watch_opened_experiment(bare, "gone") == gr.skip()
     with pytest.warns(UserWarning, match="There is no run"):
         assert shell.follow_link(bare, {"run": key_of("gone")}) == (gr.skip(),) * 3
+
+
+def test_what_was_just_started_is_watched_before_the_page_offers_it(bare: Workspace) -> None:
+    blocks = shell.build(bare, read_only=False)
+    watching = [fn for fn in blocks.fns.values() if getattr(fn.fn, "func", None) is handlers.refresh]
+
+    assert watching
+    assert not any(fn.preprocess for fn in watching)
