@@ -139,7 +139,7 @@ def wait_for_turn(run: Run, workspace: Workspace) -> None:
 
 
 def _places(waiting: Sequence[Run]) -> int:
-    """How many of these runs may train at once: as many as each of them agreed to."""
+    """The number of these runs that may train at once: as many as each of them agreed to."""
     jobs = [run.status().job for run in waiting]
     return min(job.resources.parallel if job else 1 for job in jobs)
 
@@ -174,7 +174,7 @@ STARTUP_SECONDS = 40.0
 
 
 def estimate_seconds(config: TrainConfig, n_train_images: int, workspace: Workspace) -> float:
-    """How long a training may take, in seconds, from the speed of earlier runs or else of a common 2-core machine.
+    """The seconds that a training may take, from the speed of earlier runs or else of a common 2-core machine.
 
     Only an estimate: early stopping ends a run sooner and a busy machine later.
     """
@@ -185,7 +185,7 @@ def estimate_seconds(config: TrainConfig, n_train_images: int, workspace: Worksp
 
 
 def _earlier_epochs(config: TrainConfig, workspace: Workspace) -> Iterator[Epoch]:
-    """What this machine measured with the same network."""
+    """The epochs that this machine measured with the same network."""
     for run in list_runs(workspace):
         with suppress(UserError):
             network = (run.config.backbone, run.config.image_size)

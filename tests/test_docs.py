@@ -1,7 +1,9 @@
 """Commands, options, files, links and settings that the README and docs/ name exist."""
 
+import ast
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,16 @@ def settings_row(info: object) -> str:
 def test_no_setting_has_a_bound_that_nobody_can_read() -> None:
     assert "0 to 2,147,483,647" in SETTINGS
     assert not re.search(r"\de\+\d", SETTINGS)
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The texts that stand by themselves in a module: those of it, its functions and classes, and below its values."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+@pytest.mark.parametrize("path", list(PROJECT.glob("skin/**/*.py")), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_docstring_names_the_thing(path: Path) -> None:
+    asking = re.compile(r"(What|Whether|How|Of|Where|Which|Who|Whose|Whom)\b")
+    assert [text for text in docstrings(path) if asking.match(text)] == []

@@ -33,7 +33,7 @@ class Pooled:
 
     @property
     def knows_seeds(self) -> bool:
-        """Whether there are seeds enough to tell how much another one would change."""
+        """True where there are seeds enough to tell how much another one would change."""
         return self.seeds > 1
 
     @property
@@ -44,7 +44,7 @@ class Pooled:
 
     @property
     def is_clear(self) -> bool:
-        """Whether that interval leaves out 0."""
+        """True where that interval leaves out 0."""
         return self.interval.low > 0 or self.interval.high < 0
 
 

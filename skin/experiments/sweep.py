@@ -32,7 +32,7 @@ TRIALS = 10
 MOST_TRIALS = 1000
 
 REDUCTION = 3
-"""Of runs that have reached a rung, one in so many goes on."""
+"""One in so many of the runs that have reached a rung goes on."""
 
 SCORE = "balanced_accuracy"
 """The figure of the validation part that settings are judged by."""

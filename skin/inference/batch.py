@@ -19,7 +19,7 @@ from skin.table import read_table
 from skin.task import Task, listed
 
 MAX_ROWS = 30_000
-"""Of an uploaded table of patients: many more than an uploaded batch has images."""
+"""Rows of an uploaded table of patients: many more than an uploaded batch has images."""
 
 ANSWER = ("run", "diagnosis", "name", "malignant_probability", "risk", "prediction_set")
 """Columns of the table of answers between what was told and the probabilities."""
@@ -35,7 +35,7 @@ Asked = tuple[str, pixels.ImageInput, Patient]
 """An image, its name before it, and whose it is."""
 
 SUFFIXES = frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
-"""By which the images of a folder are known; what they are is told by their content."""
+"""Endings of the names that the images of a folder are known by; their content tells what they are."""
 
 Choose = Callable[[Patient], Sequence[Predictor]]
 """The models that answer for a patient."""
@@ -88,7 +88,7 @@ def _patient(task: Task, number: int, fields: Mapping[str, str]) -> Patient:
 
 
 def patient_of(name: str, patients: Patients) -> Patient:
-    """What the table says of the image with this name; nothing where it does not name it."""
+    """The table's patient for the image with this name; nothing where it does not name it."""
     return patients.get(_key(name, patients), Patient())
 
 
@@ -161,7 +161,7 @@ def _codes(row: Row) -> str | None:
 
 
 def summary(rows: Iterable[Row], patients: Patients) -> str:
-    """What came of a batch, in a sentence or two."""
+    """The outcome of a batch, in a sentence or two."""
     answers, failed, strangers = 0, 0, set(patients)
     for row in rows:
         failed += "error" in row

@@ -29,7 +29,7 @@ BLOCK = 64
 """Images of a block, the least that a kill can lose: some ten seconds' work of a core."""
 
 FORMAT = 1
-"""Of the parts; those of another one are not gone on with."""
+"""The version of the parts; those of another one are not gone on with."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from skin.workspace import Workspace
 PART = "test"
 
 LoadedReports = Mapping[str, LoadedReport]
-"""What is compared, by the name of the run; the first is the baseline."""
+"""The reports that are compared, by the name of the run; the first is the baseline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +50,14 @@ class ComparedRuns:
 
 
 def load_compared_runs(workspace: Workspace, keys: Sequence[ReportKey]) -> ComparedRuns:
-    """What the keys stand for. Raises UserError when one is gone."""
+    """The runs that the keys stand for. Raises UserError when one is gone."""
     loaded_reports = {key.run: load_by_key(workspace, key) for key in keys}
     return ComparedRuns(loaded_reports, {name: get_reported_run(workspace, name).config for name in loaded_reports})
 
 
 @dataclass(frozen=True)
 class ComparableRuns:
-    """Which runs can be compared: the first that can be read, and those on the same images as it.
+    """The runs that can be compared: the first that can be read, and those on the same images as it.
 
     `obstacles` holds for every other run the sentence that says why not.
     """

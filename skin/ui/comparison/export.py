@@ -15,13 +15,13 @@ from skin.ui.components.document import document
 from skin.ui.components.loaded_report import LoadedReport
 
 COLUMNS = ["baseline", "run", "diagnosis", "measure", "difference", "low", "high", "p"]
-"""Of the table of differences; without a diagnosis a row is of all images, and only a diagnosis has a p-value.
+"""The columns of the table of differences; without a diagnosis a row is of all images, and only a diagnosis has a p-value.
 
 Further columns tell where the figures of both runs come from: each of FACTS, after "baseline_" and "run_"."""
 
 
 def title(compared_runs: ComparedRuns) -> str:
-    """What is compared, in words."""
+    """The runs that are compared, in words."""
     return f"Comparison of {', '.join(compared_runs.loaded_reports)}"
 
 
@@ -83,4 +83,4 @@ DOWNLOADS: Mapping[str, tuple[str, Callable[[ComparedRuns], str]]] = {
     "Comparison (JSON)": ("json", _as_json),
     "Differences (CSV)": ("csv", _as_csv),
 }
-"""What can be downloaded: its file suffix, and how it is made."""
+"""The files to download: their suffix, and how they are made."""

@@ -91,7 +91,7 @@ def _first_pair(runs: Mapping[str, Run]) -> list[str]:
 
 
 def _images(run: Run) -> tuple[str | int, ...] | None:
-    """What decides which images a run is tested on; None for a damaged run."""
+    """The settings that decide which images a run is tested on; None for a damaged run."""
     try:
         return key_of_test(run.config)
     except UserError:
@@ -99,7 +99,7 @@ def _images(run: Run) -> tuple[str | int, ...] | None:
 
 
 def show_verdict(compared_runs: ComparedRuns) -> list[Any]:
-    """What is said of each run beside the baseline; the differences drawn, as a table, and on each diagnosis."""
+    """The verdict on each run beside the baseline; the differences drawn, as a table, and on each diagnosis."""
     verdict = headed("Verdict", sections.verdict(compared_runs.comparisons))
     different = compared_runs.different
     if not different:
@@ -136,7 +136,7 @@ def make_file(kind: str, compared_runs: ComparedRuns) -> str:
 
 
 def disagreement_choices(compared_runs: ComparedRuns) -> Any:
-    """Whose lonely successes can be looked at."""
+    """The runs whose exclusive hits the page can list."""
     names = list(compared_runs.loaded_reports)
     return gr.Radio([(f"only {name} is right", name) for name in names], value=names[-1])
 

@@ -22,7 +22,7 @@ from skin.ui.components.tables import rows_table, sentence_list, side_by_side
 
 
 def verdict(comparisons: Sequence[Comparison]) -> Markup:
-    """What is said of each run beside the baseline."""
+    """The sentences on each run beside the baseline."""
     sentences = []
     for comparison in comparisons:
         sentences.append(comparison.verdict)
@@ -115,7 +115,7 @@ def _f1(loaded: LoadedReport, code: str) -> str:
 
 
 def history_table(histories: Mapping[str, Sequence[Epoch]]) -> Markup:
-    """How long each run trained, and what it reached on the validation part at the epoch that it keeps."""
+    """The epochs of each run, and its figures on the validation part at the epoch that it keeps."""
     rows = [[name, f"{len(history):,}", *_best(history)] for name, history in histories.items()]
     head = ["Run", "Epochs", "Best epoch", "Validation loss", "Validation accuracy"]
     return rows_table(head, rows, "The best epoch is that of the lowest validation loss.")
@@ -129,7 +129,7 @@ def _best(history: Sequence[Epoch]) -> tuple[str, str, str]:
 
 
 def origin_table(loaded_reports: LoadedReports) -> Markup:
-    """Where the figures of each run come from, a row each of FACTS."""
+    """The origin of the figures of each run, a row each of FACTS."""
     facts = [loaded.origin.facts(loaded.report) for loaded in loaded_reports.values()]
     rows = [
         [label, *("unknown" if known[name] is None else known[name] for known in facts)]
