@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -9,12 +10,25 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from skin.config import TrainConfig
+from skin.data.dataset import Dataset
 from skin.files import locked, replace_file
 from skin.models.export import export_model
 from skin.models.onnx import open_session
 from skin.progress import Progress, silent
+from skin.workspace import Workspace
 
 _BATCH = 32
+
+
+def features_path(config: TrainConfig, dataset: Dataset, workspace: Workspace) -> Path:
+    """The file of the features that runs of this configuration share: whatever they depend on is in its name."""
+    recipe = [dataset.key, config.image_size, config.weights, config.scaling]
+    if config.weights == "none":
+        recipe.append(config.seed)
+    elif config.weights != "imagenet":
+        recipe.append(Path(config.weights).stat().st_mtime_ns)
+    return workspace.features / f"{config.backbone}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]}.npy"
 
 
 def frozen_features(

@@ -8,13 +8,11 @@ epoch in progress is lost, and what comes of the run is the same to the last bit
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -44,7 +42,7 @@ from skin.training.callbacks import Monitor
 from skin.training.checkpoint import Arrays, Checkpoint
 from skin.training.data import Material, load_material
 from skin.training.exporting import in_float32, inference_network, save_weights
-from skin.training.features import frozen_features
+from skin.training.features import features_path, frozen_features
 from skin.training.outcome import logging_to, telling_outcome
 from skin.workspace import Workspace
 
@@ -150,20 +148,10 @@ def _train_head(fit: Fit, workspace: Workspace) -> None:
     features = frozen_features(
         in_float32(fit.classifier, fit.config, fit.task, workspace).backbone,
         fit.material.pixels,
-        _features_path(fit, workspace),
+        features_path(fit.config, fit.material.dataset, workspace),
         fit.monitor.progress,
     )
     _train_stage(fit, fit.config.stages[0], fit.classifier.head, features)
-
-
-def _features_path(fit: Fit, workspace: Workspace) -> Path:
-    config = fit.config
-    recipe = [fit.material.dataset.key, config.image_size, config.weights, config.scaling]
-    if config.weights == "none":
-        recipe.append(config.seed)
-    elif config.weights != "imagenet":
-        recipe.append(Path(config.weights).stat().st_mtime_ns)
-    return workspace.features / f"{config.backbone}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]}.npy"
 
 
 def _train_network(fit: Fit) -> None:
