@@ -189,6 +189,7 @@ class TrainConfig:
         None,
         PRECISIONS,
     )
+    devices: int = _field(1, "Devices", "GPUs that share each batch evenly; more than one takes Keras on JAX.", (1, 64))
     label_smoothing: float = _field(0.0, "Label smoothing", "Share of the target spread over all classes.", (0, 0.5))
     imbalance: str = _field(
         "logit-adjustment",
@@ -257,6 +258,12 @@ class TrainConfig:
             raise UsageError(
                 f"fold must be less than folds, {self.folds}, for they are counted from 0, not {self.fold}."
             )
+        for stage in self.stages:
+            if stage.epochs and stage.batch_size % self.devices:
+                raise UsageError(
+                    f"stage{stage.number}_batch_size must be a multiple of devices, {self.devices}, which share each "
+                    f"batch evenly, not {stage.batch_size}."
+                )
 
     @classmethod
     def load(cls, path: Path) -> Self:

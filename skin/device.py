@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from skin.errors import UsageError
+
 TENSORFLOW_WITH_CUDA = "pip install 'tensorflow[and-cuda]>=2.21,<2.22'"
 JAX_WITH_CUDA = "pip install 'jax[cuda12]'"
 
@@ -39,6 +41,16 @@ def look(environ: Mapping[str, str] = os.environ) -> Machine:
         environ.get("KERAS_BACKEND", "tensorflow"),
         frozenset(name for name in _TELLING if _is_installed(name)),
     )
+
+
+def check_shared(devices: int, environ: Mapping[str, str] = os.environ) -> None:
+    """Raise UsageError where Keras' backend cannot share a batch among so many devices."""
+    backend = look(environ).backend
+    if devices > 1 and backend != "jax":
+        raise UsageError(
+            f"devices={devices} takes Keras on JAX, not on {backend}: install JAX (`{JAX_WITH_CUDA}`) and set "
+            "KERAS_BACKEND=jax, or leave devices at 1."
+        )
 
 
 def _gpu(environ: Mapping[str, str]) -> str:

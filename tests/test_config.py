@@ -88,6 +88,9 @@ def test_what_only_makes_no_sense_together_is_refused() -> None:
     assert TrainConfig.parse({"folds": "5", "fold": "4"}).fold == 4
     with pytest.raises(UsageError, match="views must be one of 1, 8"):
         TrainConfig.parse({"views": 3})
+    with pytest.raises(UsageError, match="stage1_batch_size must be a multiple of devices, 3, which share each batch"):
+        TrainConfig.parse({"devices": 3})
+    assert TrainConfig.parse({"devices": 3, "stage1_epochs": 0, "stage2_batch_size": 33}).devices == 3
 
 
 def test_the_stages_follow_the_fields() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from skin import device
-from skin.device import Machine, look, sentence
+from skin.device import Machine, check_shared, look, sentence
+from skin.errors import UsageError
 
 CPU, ON_GPU = "Training runs on the CPU.", "Training runs on the GPU (NVIDIA)."
 SWAP = "pip uninstall -y tensorflow tensorflow-cpu`, then `pip install 'tensorflow[and-cuda]>=2.21,<2.22'"
@@ -62,6 +63,14 @@ def test_a_gpu_is_known_by_its_driver_and_not_where_it_is_hidden(
 
     assert look({"PATH": str(tmp_path)}).gpu == "NVIDIA"
     assert look({"PATH": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}).gpu == ""
+
+
+def test_many_devices_take_jax() -> None:
+    check_shared(1, {"KERAS_BACKEND": "tensorflow"})
+    check_shared(2, {"KERAS_BACKEND": "jax"})
+    for environment in (dict[str, str](), {"KERAS_BACKEND": "torch"}):
+        with pytest.raises(UsageError, match="takes Keras on JAX"):
+            check_shared(2, environment)
 
 
 def test_this_machine_trains_with_what_is_installed_here() -> None:

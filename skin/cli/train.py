@@ -22,7 +22,7 @@ from skin.experiments.plan import of_models
 from skin.models.backbones import find_backbone
 from skin.progress import console
 from skin.run import Run, State
-from skin.training.data import check_fields
+from skin.training.data import check_config
 from skin.workspace import Workspace
 
 
@@ -53,7 +53,8 @@ def train(
     recipe = dataclasses.replace(recipe, dataset=loaded.name)
     configs = of_models(workspace, recipe, models, name, otherwise=f"{Path(loaded.name).name}-{preset}").configs
     for own in configs.values():
-        check_fields(own, loaded.task)
+        check_config(own, loaded.task)
+    _check_devices(recipe.devices, workspace)
     created = jobs.create(workspace, configs)
     for run in created:
         run.keep_task(loaded.task)
@@ -64,10 +65,23 @@ def train(
         show_comparison(compare_runs(created[0], created[1]))
 
 
+def _check_devices(devices: int, workspace: Workspace) -> None:
+    if devices > 1:
+        _find_keras(workspace)
+        from skin.training.devices import check  # only Keras, which takes seconds to load, knows the devices
+
+        check(devices)
+
+
+def _find_keras(workspace: Workspace) -> None:
+    """Have Keras keep what it downloads in the workspace."""
+    os.environ.setdefault("KERAS_HOME", str(workspace.cache / "keras"))
+
+
 def _train(run: Run, workspace: Workspace) -> None:
     """Wait until no other run trains, train this one to its end, and show its report."""
     jobs.wait_for_turn(run, workspace)
-    os.environ.setdefault("KERAS_HOME", str(workspace.cache / "keras"))
+    _find_keras(workspace)
     from skin.training.loop import train as train_run  # Keras takes seconds to load, and waiting needs none of it
 
     train_run(run, workspace, console)

@@ -12,10 +12,14 @@ from skin.workspace import PROJECT
 _TICKET = "SKIN_JOB"
 """Variable that names the job to the process that is it."""
 
+_PASSED_ON = ("KERAS_BACKEND",)
+"""Variables that a job shares with whoever hands it over, although a cluster starts it in an environment of its own."""
+
 
 def script_of(command: Sequence[str], log: Path, ticket: str, threads: int) -> str:
     """A line for `sh -c` that turns into the command, its output appended to `log`, or says which folder is not seen."""
-    variables = {_TICKET: ticket, **thread_variables(threads)}
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    variables = {_TICKET: ticket, **passed_on, **thread_variables(threads)}
     return " ; ".join(
         [
             *(_check(path) for path in (PROJECT, log.absolute())),

@@ -12,7 +12,7 @@ from skin.experiments.outcome import Contrast
 from skin.experiments.plan import Plan, members_of
 from skin.experiments.sweep import SWEEP
 from skin.models.backbones import find_backbone
-from skin.training.data import check_fields
+from skin.training.data import check_config
 
 Variants = dict[str, dict[str, str]]
 """The settings that each variant changes in the recipe, by its name. The first is compared with the second, the third with the fourth."""
@@ -114,7 +114,7 @@ def check(plan: Plan, dataset: Dataset) -> None:
     drawn = set()
     for config in plan.configs.values():
         find_backbone(config.backbone)
-        check_fields(config, dataset.task)
+        check_config(config, dataset.task)
         split = config.split, config.seed_of_split, config.folds, config.fold
         if split not in drawn:
             drawn.add(split)

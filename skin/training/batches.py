@@ -49,7 +49,8 @@ class Batches(keras.utils.PyDataset):
         self._examples = examples
         self._config = config
         self._seed = (config.seed, stage, epoch)
-        self.batch_size = min(config.stages[stage - 1].batch_size, len(examples.rows))
+        most = min(config.stages[stage - 1].batch_size, len(examples.rows))
+        self.batch_size = most - most % config.devices
         self._order = np.random.default_rng(self._seed).permutation(len(examples.rows))
 
     def __len__(self) -> int:

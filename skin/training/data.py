@@ -13,6 +13,7 @@ from skin.config import TrainConfig
 from skin.data import datasets, splits
 from skin.data.dataset import Dataset
 from skin.data.pixels import open_pixels
+from skin.device import check_shared
 from skin.errors import UserError
 from skin.progress import Progress, silent
 from skin.run import Run
@@ -41,8 +42,9 @@ class Material:
         return {image.image_id: row for row, image in enumerate(self.dataset.images)}
 
 
-def check_fields(config: TrainConfig, task: Task) -> None:
-    """Raises UserError where the model is to look at the patient, and the task has no field."""
+def check_config(config: TrainConfig, task: Task) -> None:
+    """Raises UserError where the model is to look at the patient, and the task has no field, or devices cannot share."""
+    check_shared(config.devices)
     if config.model == "multimodal" and not task.fields:
         raise UserError(f"{task.title} tells nothing of the patient: train the model 'image' on it.")
 
@@ -54,7 +56,7 @@ def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -
     """
     config = run.config
     dataset = datasets.load(config.dataset, workspace, progress)
-    check_fields(config, dataset.task)
+    check_config(config, dataset.task)
     run.keep_task(dataset.task)
     if dataset.dropped:
         LOG.info("%d rows of %s are left out; `python -m skin data` names them.", len(dataset.dropped), dataset.title)
@@ -66,6 +68,8 @@ def load_material(run: Run, workspace: Workspace, progress: Progress = silent) -
         raise UserError(
             f"{len(missing)} images of this run, {missing[0]} first, are gone from {dataset.title}: restore them."
         )
+    if len(split.parts["train"]) < config.devices:
+        raise UserError(f"{len(split.parts['train'])} images to train on are fewer than devices, {config.devices}.")
     return Material(
         dataset,
         split,

@@ -36,7 +36,7 @@ from skin.optimization import IMBALANCES, OPTIMIZERS, SCHEDULES, Imbalance, Loss
 from skin.progress import Progress, silent
 from skin.run import Epoch, Run, State
 from skin.task import Task
-from skin.training import checkpoint
+from skin.training import checkpoint, devices
 from skin.training.batches import Batches, Examples
 from skin.training.callbacks import Monitor
 from skin.training.checkpoint import Arrays, Checkpoint
@@ -61,13 +61,18 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
     with logging_to(run), telling_outcome(run), refusals_said(run.folder):
         runs.sweep(workspace)
         LOG.info(device.sentence(_machine(), _count_gpus()))
+        devices.check(run.config.devices)
+        if run.config.devices > 1:
+            LOG.info(devices.sentence(run.config.devices))
         monitor = Monitor(run, progress)
         monitor.enter(State.PREPARING)
         material = load_material(run, workspace, monitor.progress)
         start = checkpoint.resume(run)
         if start:
             LOG.info("Resuming %s.", start.title)
-        fit = Fit(run, material, build_classifier(run.config, material.dataset.task, workspace), monitor, start)
+        with devices.sharing(run.config.devices):
+            classifier = build_classifier(run.config, material.dataset.task, workspace)
+        fit = Fit(run, material, classifier, monitor, start)
         _train_head(fit, workspace)
         _train_network(fit)
         monitor.enter(State.EVALUATING)
@@ -135,8 +140,8 @@ class Fit:
         return Examples(inputs, rows, self.material.patients[rows], targets, self.weights[rows], self.task)
 
     def validation_inputs(self, inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """The validation part as Keras wants it."""
-        rows = self.material.rows("validation")
+        """The validation part as Keras wants it, filled up so that the devices can share it."""
+        rows = devices.filled_up(self.material.rows("validation"), self.config.devices)
         patients = [self.material.patients[rows]] if self.config.model == "multimodal" else []
         return [inputs[rows], *patients]
 
@@ -151,13 +156,15 @@ def _train_head(fit: Fit, workspace: Workspace) -> None:
         features_path(fit.config, fit.material.dataset, workspace),
         fit.monitor.progress,
     )
-    _train_stage(fit, fit.config.stages[0], fit.classifier.head, features)
+    with devices.sharing(fit.config.devices):
+        _train_stage(fit, fit.config.stages[0], fit.classifier.head, features)
 
 
 def _train_network(fit: Fit) -> None:
     """Stage 2: everything learns from the pixels."""
     if fit.config.stage2_epochs:
-        _train_stage(fit, fit.config.stages[1], fit.classifier.network, fit.material.pixels)
+        with devices.sharing(fit.config.devices):
+            _train_stage(fit, fit.config.stages[1], fit.classifier.network, fit.material.pixels)
 
 
 def _has_reached(run: Run, stage: int) -> bool:
@@ -213,7 +220,7 @@ def _train_epoch(
         epoch=number,
         loss=logs["loss"][0],
         accuracy=logs["categorical_accuracy"][0],
-        **_validate(fit, model.predict(validation, batch_size=_BATCH, verbose=0)),
+        **_validate(fit, model.predict(validation, batch_size=_BATCH * fit.config.devices, verbose=0)),
         learning_rate=float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         seconds=time.monotonic() - started,
         images_per_second=len(batches) * batches.batch_size / seconds,
@@ -236,7 +243,7 @@ def _next_epoch(run: Run, stage: Stage) -> int | None:
 
 def _validate(fit: Fit, logits: NDArray[np.float32]) -> dict[str, float]:
     rows = fit.material.rows("validation")
-    truth = fit.material.truth[rows]
+    logits, truth = logits[: len(rows)], fit.material.truth[rows]
     targets = np.eye(len(fit.task), dtype=np.float32)[truth]
     losses = keras.ops.convert_to_numpy(fit.loss(targets, logits))
     predicted = logits.argmax(axis=1)

@@ -102,21 +102,23 @@ def test_a_job_is_found_by_its_handle_from_another_process_and_stopped_once(
 PRINT_THREADS = [
     sys.executable,
     "-c",
-    "from skin.engines.resources import allowed_threads; import os; print(allowed_threads(), os.getcwd())",
+    "from skin.engines.resources import allowed_threads; import os\n"
+    "print(allowed_threads(), os.environ['KERAS_BACKEND'], os.getcwd())",
 ]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_job_computes_with_as_many_threads_as_it_was_given_cpus(
-    engine: str, resources_for: For, tmp_path: Path
+def test_a_job_computes_with_as_many_threads_as_it_was_given_cpus_and_on_the_backend_of_who_asks(
+    engine: str, resources_for: For, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     log = tmp_path / "a folder" / "train.log"
     log.parent.mkdir()
 
     job = Job.submit(engine, PRINT_THREADS, log, dataclasses.replace(resources_for(engine), cpus=2))
 
     wait_until(lambda: log.read_text().endswith("\n"))
-    assert log.read_text() == f"2 {PROJECT}\n"
+    assert log.read_text() == f"2 jax {PROJECT}\n"
     wait_until(lambda: not job.is_alive(0.0))
 
 

@@ -52,6 +52,12 @@ def test_fewer_images_than_a_batch_still_make_one() -> None:
     assert batches[0][1].shape == (3, 7)
 
 
+def test_a_batch_is_shared_evenly_by_the_devices() -> None:
+    batches = Batches(examples(10), config(devices=4, stage1_batch_size=4), 1, 1)
+    assert (len(batches), batches.batch_size) == (2, 4)
+    assert Batches(examples(7), config(devices=2, stage2_batch_size=20), 2, 1).batch_size == 6
+
+
 def test_patient_fields_drop_to_unknown_at_the_configured_rate() -> None:
     batches = Batches(examples(400), config(field_dropout=0.5, stage2_batch_size=400, **STILL), 2, 1)
     fields = batches[0][0][1]

@@ -10,7 +10,7 @@ from skin.data.datasets import DATASETS
 from skin.data.folder import SUFFIXES
 from skin.errors import UserError
 from skin.models.backbones import find_backbone
-from skin.training.data import check_fields
+from skin.training.data import check_config
 
 NAMED_DATASETS = tuple(name for name in DATASETS if name != "folder")
 
@@ -75,7 +75,7 @@ def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
 def _survey_folder(folder: Path, stamp: tuple[tuple[str, int], ...], config: TrainConfig) -> tuple[int, str]:  # noqa: ARG001 (a folder that changed is another one)
     try:
         contents = datasets.listing(folder)
-        check_fields(config, contents.task)
+        check_config(config, contents.task)
         splits.draw(contents.images, config)
     except UserError as error:
         return 0, str(error)
