@@ -450,7 +450,8 @@ def get(workspace: Workspace, name: str) -> Run:
         return Run(path.resolve())
     run = find(workspace, name) if len(path.parts) == 1 else None
     if run is None:
-        names = ", ".join(run.name for run in list_runs(workspace)) or "none yet; train one first"
+        own = [run.name for run in list_runs(workspace) if run.experiment is None]
+        names = ", ".join(own) or "none yet; train one first"
         raise UserError(f"There is no run {name!r}. Runs: {names}.")
     return run
 

@@ -17,9 +17,15 @@ from skin.run import Run, State
 from skin.workspace import Workspace
 
 
-def list_runs(as_json: AsJson = False, home: Home = None) -> None:
+def list_runs(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are part of an experiment.")] = False,
+    as_json: AsJson = False,
+    home: Home = None,
+) -> None:
     """List the runs, what they do and what they achieved."""
-    facts = [_run_facts(run) for run in runs.list_runs(Workspace.locate(home))]
+    found = runs.list_runs(Workspace.locate(home))
+    shown = [run for run in found if everything or run.experiment is None]
+    facts = [_run_facts(run) for run in shown]
     if as_json:
         print_json(facts)
         return
@@ -30,6 +36,10 @@ def list_runs(as_json: AsJson = False, home: Home = None) -> None:
     print_table(columns, [[_told(row, column) for column in columns] for row in facts])
     for command in (command for row in facts for command in row.get("not_computed", {}).values()):
         print(f"Not computed when the report was made: an accuracy; `{command}` computes it.")
+    if n_more := len(found) - len(shown):
+        print(
+            f"{n_more} more are part of experiments: `python -m skin experiment list`, or `python -m skin runs --all`."
+        )
 
 
 def _told(row: dict[str, Any], column: str) -> str:

@@ -43,19 +43,33 @@ def made(workspace: Workspace) -> Experiment:
     return experiment
 
 
+def test_the_list_of_runs_tells_of_those_of_experiments_and_lists_them_when_asked(
+    workspace: Workspace, made: Experiment
+) -> None:
+    def listed(*words: str) -> list[str]:
+        told = CliRunner().invoke(app, ["runs", *words, "--json", "--home", str(workspace.home)]).stdout
+        return [row["name"] for row in json.loads(told)]
+
+    assert listed() == ["ham10000-image", "ham10000-multimodal"]
+    members = [run.name for run in made.all_runs]
+    assert set(listed("--all")) >= {*listed(), *members}
+    told = CliRunner().invoke(app, ["runs", "--home", str(workspace.home)]).stdout
+    assert f"{len(listed('--all')) - 2} more are part of experiments: `python -m skin experiment list`" in told
+
+
 def test_experiments_are_listed_with_how_far_they_are(workspace: Workspace, made: Experiment) -> None:
-    assert json.loads(skin(workspace, "list", "--json").stdout) == [
-        {
-            "name": "trial",
-            "kind": "metadata",
-            "state": "failed",
-            "is_driven": False,
-            "finished": 1,
-            "runs": 6,
-            "engine": "local",
-        }
-    ]
-    header, row = skin(workspace, "list").stdout.splitlines()
+    own, *shipped = json.loads(skin(workspace, "list", "--json").stdout)
+    assert own == {
+        "name": "trial",
+        "kind": "metadata",
+        "state": "failed",
+        "is_driven": False,
+        "finished": 1,
+        "runs": 6,
+        "engine": "local",
+    }
+    assert {row["state"] for row in shipped} == {"finished"}
+    header, row, *_ = skin(workspace, "list").stdout.splitlines()
     assert header.split() == ["name", "kind", "state", "finished", "runs", "engine"]
     assert row.split() == ["trial", "metadata", "failed", "1", "6", "local"]
 
@@ -107,7 +121,7 @@ def test_delete_asks_and_refuses_what_is_at_work(workspace: Workspace, made: Exp
     assert made.folder.is_dir()
     assert "trial is deleted" in skin(workspace, "delete", "trial", answer="y\n").stdout
     assert not made.folder.exists()
-    assert "No experiments yet" in skin(workspace, "list").stdout
+    assert "trial" not in skin(workspace, "list").stdout
 
 
 def test_ctrl_c_stops_the_runs_and_says_how_to_go_on(workspace: Workspace, made: Experiment) -> None:
@@ -153,7 +167,7 @@ def test_a_finished_experiment_is_not_resumed(workspace: Workspace, made: Experi
         (["run", "sweep", "--vary", "dropout=0..0.5"], 2, "A sweep trains one model"),
         (["run", "sweep", "--vary", "dropout=0..0.5", "--folds", "5"], 2, "leave out --folds and --seeds"),
         (["run", "metadata", "--vary", "dropout=0..0.5"], 2, "--vary is for the kind sweep"),
-        (["show", "hat"], 1, "There is no experiment 'hat'. Experiments: trial."),
+        (["show", "hat"], 1, "There is no experiment 'hat'. Experiments: trial"),
         (["stop", "trial"], 1, "there is nothing to stop"),
         (["resume", "hat"], 1, "There is no experiment 'hat'"),
     ],
@@ -169,7 +183,7 @@ def test_bad_input_is_a_sentence_and_nothing_is_made(
     assert result.exit_code == code
     assert problem in " ".join(result.stderr.split())
     assert "Traceback" not in result.output
-    assert experiments.list_experiments(workspace) == [made]
+    assert [own for own in experiments.list_experiments(workspace) if not experiments.is_shipped(own)] == [made]
 
 
 @pytest.mark.parametrize("content", ["", "{", "7", "[]", '"text"'])

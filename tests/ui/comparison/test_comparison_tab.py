@@ -98,7 +98,7 @@ def test_a_run_that_cannot_be_compared_is_marked_and_left_out_with_its_sentence(
     assert (labels["image"], labels["multimodal"]) == ("image", "multimodal")
     assert notice.visible
     assert f"{stranger} is left out. The test sets differ" in notice.value
-    assert re.search(r"<summary>\d more runs cannot be compared.*hurt.*holds no predictions", notice.value, re.DOTALL)
+    assert re.search(r"<summary>\d+ more runs cannot be compared.*hurt.*holds no predictions", notice.value, re.DOTALL)
 
 
 @pytest.mark.usefixtures("pair")
