@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from gradio_client import Client, handle_file
 
-from skin import stress
+from skin import scale, stress
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.pixels import open_pixels, prepare, prepare_batches
@@ -71,7 +71,7 @@ class Result:
 
 def measure(name: str, workspace: Workspace) -> Result:
     """Run one row of GROUPS."""
-    row = (BENCHMARKS | STRESS)[name]
+    row = (BENCHMARKS | STRESS | SCALE)[name]
     value = row.measure(workspace)
     is_kept = value <= row.promised if row.smaller_is_better else value >= row.promised
     return Result(name, row.label, value, row.promised, row.unit, is_kept)
@@ -317,7 +317,33 @@ STRESS: dict[str, Benchmark] = {
 }
 """The benchmarks of the app under load by name."""
 
-GROUPS = {"speed": BENCHMARKS, "stress": STRESS}
+SCALE: dict[str, Benchmark] = {
+    "second": Benchmark(
+        "time until the first epoch of a data set's first run against its second", "x", 5, scale.second_start
+    ),
+    "stage-2": Benchmark(
+        "images a second of two fine-tunings at once against one after the other", "x", 1, scale.stage_2_at_once
+    ),
+    "presets": Benchmark(
+        "two runs of the demo preset at once against one after the other", "x", 1.3, scale.presets_at_once
+    ),
+    "ray": Benchmark("time that a run takes longer on Ray, as a share of five minutes", "%", 15, scale.ray_run, True),
+    "scoring": Benchmark(
+        "2,000 images by two processes against by the predictor alone", "x", 0.9, scale.scoring("local")
+    ),
+    "ray-scoring": Benchmark(
+        "2,000 images by two actors of Ray, its start and all, against by the predictor alone",
+        "x",
+        0.9,
+        scale.scoring("ray"),
+    ),
+    "images": Benchmark(
+        "time for each of 10,000 images against for each of 1,000", "x", 1.1, scale.cost_per_image, True
+    ),
+}
+"""The benchmarks of many runs and many images by name."""
+
+GROUPS = {"speed": BENCHMARKS, "stress": STRESS, "scale": SCALE}
 """The benchmarks of `python -m skin benchmark` by the name that it is given."""
 
 

@@ -15,7 +15,9 @@ from skin.workspace import Workspace
 
 
 def benchmark(
-    group: Annotated[str, typer.Argument(help="speed, or stress: the app under load and attack.")] = "speed",
+    group: Annotated[
+        str, typer.Argument(help="speed; stress: the app under load and attack; or scale: many runs, many images.")
+    ] = "speed",
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
