@@ -26,6 +26,7 @@ from skin.data.dataset import Dataset
 from skin.data.splits import SPLITTERS
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
+from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.evaluation.report import evaluate_parts, save_report
@@ -196,7 +197,8 @@ def training_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]]:
         yield lambda chosen=chosen, read_only=read_only: training_handlers.refresh(workspace, read_only, chosen, None)
     snapshot = run_snapshot.take_snapshot(workspace, VICTIM)
     settings = vars(TrainConfig.from_preset("demo")).values()
-    yield lambda: start_form.check(workspace, (), "demo", "", *settings)
+    of_experiments = ["", 0, 1, "", 10, "local", *vars(Resources()).values()]
+    yield lambda: start_form.check(workspace, (), "demo", "", *settings, *of_experiments)
     yield lambda: run_actions.load_settings(workspace, snapshot)
     yield lambda: run_actions.edit_notes(workspace, snapshot)
     for kind in run_files.RUN_FILES:

@@ -123,9 +123,9 @@ def test_a_job_computes_with_as_many_threads_as_it_was_given_cpus_and_on_the_bac
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_cannot_be_started_is_a_sentence(engine: str, tmp_path: Path) -> None:
+def test_what_cannot_be_started_is_a_sentence(engine: str, tmp_path: Path, resources_for: For) -> None:
     with pytest.raises(UserError, match="could not be written"):
-        Job.submit(engine, ["true"], tmp_path / "no such folder" / "train.log")
+        Job.submit(engine, ["true"], tmp_path / "no such folder" / "train.log", resources_for(engine))
 
 
 @pytest.mark.parametrize("engine", [*ENGINES, "of tomorrow"])

@@ -280,9 +280,9 @@ def test_an_impossible_seed_is_refused(open_datasets: OpenDatasets, seed: float 
 
 def page(workspace: Workspace, read_only: bool = False) -> gr.Blocks:
     with gr.Blocks() as blocks:
-        opened, timer, sent = gr.State(""), gr.Timer(active=False), gr.State()
+        opened, timer, sent = (gr.State(""), gr.State("")), gr.Timer(active=False), gr.State()
         with gr.Tabs() as tabs, gr.Tab("Dataset"):
-            layout.build(AppContext(workspace, read_only, blocks, tabs, opened, timer, sent))
+            layout.build(AppContext(workspace, read_only, blocks, tabs, *opened, timer, sent))
     return blocks
 
 
