@@ -49,6 +49,8 @@ from skin.ui.training import handlers as training_handlers
 from skin.ui.training import run_actions, run_files, run_snapshot, start_form
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 VICTIM, OTHER = "victim", "other"
 
 

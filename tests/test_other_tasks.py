@@ -18,6 +18,8 @@ from skin.run import Run
 from skin.task import ISIC2019, Task
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 ONLY_THE_HEAD = [word for name, value in {**SMALL, "stage2_epochs": 0}.items() for word in ("--set", f"{name}={value}")]
 """Stage 2 hears of classes and fields through the same head, and takes the most time."""
 OWN = Task.parse_json(drawn.OWN_TASK)

@@ -66,10 +66,12 @@ def command(installed: Path, environment: dict[str, str], tmp_path: Path) -> Com
     return run
 
 
+@pytest.mark.slow
 def test_the_command_says_its_version(command: Command) -> None:
     assert command("--version").stdout == f"Skin Lesion Lab {skin.__version__}\n"
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_what_the_project_ships_and_no_run_of_anybody(installed: Path) -> None:
     shipped = installed / "skin" / "_shipped"
     assert {run.name for run in (shipped / "checkpoints").iterdir()} == SHIPPED_RUNS
@@ -82,6 +84,7 @@ def test_a_wheel_holds_what_the_project_ships_and_no_run_of_anybody(installed: P
         assert (shipped_templates / path.relative_to(templates)).is_file()
 
 
+@pytest.mark.slow
 def test_an_installed_copy_predicts_with_the_shipped_runs(command: Command, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (80, 100, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "lesion.png")
@@ -92,6 +95,7 @@ def test_an_installed_copy_predicts_with_the_shipped_runs(command: Command, tmp_
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_an_installed_copy_serves_the_app(installed: Path, environment: dict[str, str], tmp_path: Path) -> None:
     words = [sys.executable, installed / "bin" / "skin-lab", "app"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -103,6 +107,7 @@ def test_an_installed_copy_serves_the_app(installed: Path, environment: dict[str
     assert "masthead" in page.text
 
 
+@pytest.mark.slow
 def test_an_installed_copy_trains_in_the_users_folder_and_writes_nowhere_else(
     installed: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -118,6 +123,7 @@ def test_an_installed_copy_trains_in_the_users_folder_and_writes_nowhere_else(
     assert sorted(installed.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_wheel_without_its_assets_says_so_and_still_lists_runs(
     command: Command, installed: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from skin.data.decoder import MEMORY, SIMULTANEOUS
 from skin.stress import HOSTILE, Load, Visitor, beside_hostile, beside_others, growth, warm_app, watch
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 SMALL = Load(predictions=12, sessions=4, others=6, hostile=5, questions=3)
 
 

@@ -34,6 +34,7 @@ def processes_of(run: Run) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
     workspace: Workspace, demo: Dataset, engine: str, resources_for: For

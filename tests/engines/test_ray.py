@@ -19,6 +19,8 @@ from skin.engines.resources import Resources
 from skin.errors import UserError
 from skin.workspace import PROJECT
 
+pytestmark = pytest.mark.slow
+
 SLEEP = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 
 

@@ -23,6 +23,8 @@ from skin.run import Run, State
 from skin.task import HAM10000
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RECIPE = TrainConfig.from_preset("demo")
 
 

@@ -29,6 +29,7 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_exported_network_answers_as_keras_does(
     name: str, images: np.ndarray, workspace: Workspace, tmp_path: Path

@@ -32,6 +32,8 @@ from skin.training.loop import train
 from skin.training.outcome import Stopped, StopSignal
 from skin.workspace import PROJECT, Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def learned(history: list[Epoch]) -> list[dict[str, float]]:
     """What the epochs say of the network, without how long they took."""
