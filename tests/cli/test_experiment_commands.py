@@ -22,7 +22,7 @@ from skin.experiments import experiment as experiments
 from skin.experiments import kinds, sweep
 from skin.experiments.experiment import Experiment
 from skin.experiments.results import Results
-from skin.run import Run, State
+from skin.run import State
 from skin.task import HAM10000
 from skin.workspace import PROJECT, Workspace
 
@@ -124,13 +124,16 @@ def test_delete_asks_and_refuses_what_is_at_work(workspace: Workspace, made: Exp
     assert "trial" not in skin(workspace, "list").stdout
 
 
+HEARING_CTRL_C = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); runpy.run_module('skin', run_name='__main__')"
+"""The program, once it hears Ctrl-C again, which a shell takes from whatever it starts in the background."""
+
+
 def test_ctrl_c_stops_the_runs_and_says_how_to_go_on(workspace: Workspace, made: Experiment) -> None:
-    jobs.claim(Run.create(workspace, "first", RECIPE))  # so that the others wait for this very process
-    command = [sys.executable, "-m", "skin", "experiment", "resume", "trial", "--home", str(workspace.home)]
+    command = [sys.executable, "-c", HEARING_CTRL_C, "experiment", "resume", "trial", "--home", str(workspace.home)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         wait_until(lambda: made.running)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate()
+        said, _ = process.communicate(timeout=180)
 
     assert process.returncode == 1
     assert said.endswith("`python -m skin experiment resume trial` goes on.\n")
