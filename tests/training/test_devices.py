@@ -83,6 +83,7 @@ def resume(workspace: Workspace, run: Run) -> list[str]:
     return [sys.executable, "-m", "skin", "resume", run.name, "--home", str(workspace.home)]
 
 
+@pytest.mark.exhaustive
 def test_a_run_on_two_devices_ends_as_on_one_also_after_a_kill(workspace: Workspace, demo: Dataset) -> None:
     config = {**SMALL, "dataset": demo.name, "model": "multimodal", "stage1_epochs": 6, "stage2_epochs": 0}
     one, two = (Run.create(workspace, f"on-{n}", TrainConfig.from_preset("demo", **config, devices=n)) for n in (1, 2))
