@@ -106,8 +106,8 @@ def test_it_is_driven_from_a_process_of_its_own_and_stopped_as_a_whole(busy: Wor
     assert made.running == []
     assert made.status().state is State.STOPPED
     assert second.status().job is None
+    wait_until(lambda: "trial: stopped, 0 of 2 runs finished." in made.log_path.read_text())  # its last words
     assert "1 of 2" not in made.log_path.read_text()
-    assert "trial: stopped, 0 of 2 runs finished." in made.log_path.read_text()
     with pytest.raises(UserError, match="Nothing of trial runs"):
         driver.stop(made)
 
