@@ -18,13 +18,13 @@ from skin.config import PRESETS
 from skin.data import datasets
 from skin.engines.engine import ENGINES, LOCAL, settled
 from skin.engines.resources import Resources
-from skin.errors import UsageError, UserError
+from skin.errors import UserError
 from skin.experiments import driver, kinds, sweep
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import EARLY, Experiment, MemberStatus, Summary
 from skin.experiments.kinds import KINDS
+from skin.experiments.plan import Design
 from skin.experiments.results import Results, read
-from skin.experiments.sweep import SWEEP, TRIALS
 from skin.progress import console
 from skin.records import to_plain
 from skin.run import Run, State
@@ -34,14 +34,16 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="An experiment's name.
 
 
 def run(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join((*KINDS, SWEEP))}.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")],
     dataset: Annotated[str | None, typer.Option(help="demo, kaggle, or a folder of images.")] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "standard",
     model: Annotated[str | None, typer.Option(help="image, multimodal, or both, as it is by default.")] = None,
     folds: Annotated[
         int | None, typer.Option(help="Equal parts of which each tests once, from 3 on; 0: one split.")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each variant on each fold, of seeds that count up.")] = 1,
+    seeds: Annotated[
+        int | None, typer.Option(help="Runs of each variant on each fold, of seeds that count up; 1 by default.")
+    ] = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +51,9 @@ def run(
             help="A setting of a sweep: LOW..HIGH, LOW..HIGH:log, or VALUE,VALUE; may be repeated.",
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(help="Settings that a sweep tries at most.")] = TRIALS,
+    trials: Annotated[
+        int | None, typer.Option(help=f"Settings that a sweep tries at most; {Design().trials} by default.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the experiment; those of its runs begin with it.")] = None,
     engine: Annotated[str, typer.Option(help=f"Where the runs train: {', '.join(ENGINES)}.")] = LOCAL,
     parallel: Annotated[int, typer.Option(min=1, help="Runs that train at once on this machine.")] = 1,
@@ -68,29 +72,15 @@ def run(
     workspace = Workspace.locate(home)
     recipe, models = recipe_of(preset, config, {"dataset": dataset, "model": model}, settings or [])
     free = name or experiments.free_name(workspace, kind)
-    if kind == SWEEP:
-        _check_single(folds, seeds)
-        plan = sweep.plan(free, recipe, models, vary or [], trials)
-    else:
-        _check_unvaried(kind, vary)
-        plan = kinds.plan(kind, free, recipe, models, folds, seeds)
+    asked = kinds.design(kind, models, folds=folds, seeds=seeds, vary=vary and tuple(vary), trials=trials)
+    plan = kinds.plan(kind, free, recipe, asked)
     experiments.check_free(workspace, plan.name)
     loaded = datasets.load(recipe.dataset, workspace, console)  # before anything is made: it may not be there
     kinds.check(plan, loaded)
-    asked = Resources(cpus, gpus, parallel, address, partition, hours)
+    resources = settled(engine, Resources(cpus, gpus, parallel, address, partition, hours))
     shared = dataclasses.replace(plan.recipe, dataset=loaded.name)
-    plan = dataclasses.replace(plan, recipe=shared, engine=engine, resources=settled(engine, asked))
+    plan = dataclasses.replace(plan, recipe=shared, engine=engine, resources=resources)
     _follow(workspace, experiments.create(workspace, plan, loaded.task))
-
-
-def _check_single(folds: int | None, seeds: int) -> None:
-    if folds or seeds != 1:
-        raise UsageError("A sweep is judged on one validation part with one seed: leave out --folds and --seeds.")
-
-
-def _check_unvaried(kind: str, vary: list[str] | None) -> None:
-    if vary:
-        raise UsageError(f"The experiment {kind} varies what it compares: --vary is for the kind {SWEEP}.")
 
 
 def resume(name: Name, home: Home = None) -> None:
@@ -132,7 +122,8 @@ def show(
 ) -> None:
     """Show what an experiment asks, each of its runs, and what the finished ones say together."""
     experiment = experiments.get(Workspace.locate(home), name)
-    results = Results.of(experiment) if experiment.plan.kind in KINDS else None
+    kind = KINDS.get(experiment.plan.kind)
+    results = Results.of(experiment) if kind and not kind.is_search else None
     if html:
         write_report(html, results or read(experiment))
     elif as_json:
@@ -169,7 +160,7 @@ def _print_best(experiment: Experiment) -> None:
 
 def _best(experiment: Experiment) -> dict[str, Any] | None:
     """The best settings of a sweep; None while there are none, or of another kind."""
-    found = sweep.best(experiment) if experiment.plan.kind == SWEEP else None
+    found = sweep.best(experiment) if kinds.is_search(experiment.plan) else None
     return {"name": found[0].name, "score": found[1], "settings": found[0].settings} if found else None
 
 
@@ -238,7 +229,7 @@ def _details(experiment: Experiment, results: Results | None) -> dict[str, Any]:
     plan, summary = experiment.plan, experiment.status()
     return {
         **_facts(experiment),
-        "question": _question(plan.kind),
+        "question": kinds.question(plan),
         "recipe": dataclasses.asdict(plan.recipe),
         "resources": to_plain(plan.resources),
         "members": [_row(experiment, status) for status in summary.members],
@@ -250,9 +241,9 @@ def _details(experiment: Experiment, results: Results | None) -> dict[str, Any]:
 
 def _print_details(experiment: Experiment, results: Results | None) -> None:
     plan, summary = experiment.plan, experiment.status()
-    print(f"{experiment.name}: {_told(summary)}. {_question(plan.kind)}".rstrip())
+    print(f"{experiment.name}: {_told(summary)}. {kinds.question(plan)}".rstrip())
     columns = ["name", "variant", "fold", "seed", "state", "epochs", "where"]
-    if plan.kind == SWEEP:
+    if kinds.is_search(plan):
         columns = ["name", *plan.members[0].settings, "state", "epochs", "score", "where"]
     cells = [{**_row(experiment, status), **status.member.settings} for status in summary.members]
     print_table(columns, [[_cell(row[column]) for column in columns] for row in cells])
@@ -274,7 +265,7 @@ def _row(experiment: Experiment, row: MemberStatus) -> dict[str, Any]:
         "state": row.state,
         "message": row.message,
         "epochs": _epochs(experiment.run(member)),
-        "score": sweep.score(experiment.run(member)) if experiment.plan.kind == SWEEP else None,
+        "score": sweep.score(experiment.run(member)) if kinds.is_search(experiment.plan) else None,
         "retries": row.retries,
         "where": row.where,
     }
@@ -285,7 +276,3 @@ def _epochs(run: Run) -> int:
         return len(run.history())
     except UserError:
         return 0
-
-
-def _question(kind: str) -> str:
-    return sweep.QUESTION if kind == SWEEP else KINDS[kind].question if kind in KINDS else ""

@@ -15,10 +15,9 @@ from skin import jobs
 from skin.engines.engine import LOCAL, Job
 from skin.engines.heartbeat import beating
 from skin.errors import UserError
-from skin.experiments import sweep
+from skin.experiments import kinds, sweep
 from skin.experiments.experiment import EARLY, MISSING, Experiment, MemberStatus, Summary, check_own
 from skin.experiments.plan import Plan
-from skin.experiments.sweep import SWEEP
 from skin.run import Epoch, Run, State
 from skin.workspace import Workspace
 
@@ -50,14 +49,14 @@ def drive(workspace: Workspace, experiment: Experiment) -> Iterator[Summary]:
         judged: set[tuple[str, int]] = set()
         while True:
             _hand_over(workspace, experiment)
-            if experiment.plan.kind == SWEEP:
+            if kinds.is_search(experiment.plan):
                 _stop_poor(experiment, judged)
             summary = experiment.status()
             yield summary
             if experiment.control.stop or not any(row.is_running or _is_due(row) for row in summary.members):
                 break
             time.sleep(jobs.POLL_SECONDS)
-    if experiment.plan.kind == SWEEP:
+    if kinds.is_search(experiment.plan):
         sweep.keep_best(experiment)
     yield experiment.status()
 
@@ -124,7 +123,7 @@ def _room(plan: Plan, summary: Summary) -> int:
 
 
 def _stop_poor(experiment: Experiment, judged: set[tuple[str, int]]) -> None:
-    """Stop the runs of a sweep that are poor on the highest rung that they have reached; each is judged there once."""
+    """Stop the runs of a search that are poor on the highest rung that they have reached; each is judged there once."""
     plan = experiment.plan
     known = {run.name: run for run in map(experiment.run, plan.members)}
     standings = {

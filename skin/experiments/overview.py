@@ -8,6 +8,7 @@ from typing import Any
 
 from skin.config import TrainConfig, differences
 from skin.errors import UserError
+from skin.experiments import kinds
 from skin.experiments.experiment import Experiment, Summary
 from skin.experiments.plan import Plan
 from skin.run import Epoch
@@ -24,6 +25,11 @@ class Overview:
     created: float
     summary: Summary
     histories: Histories
+
+    @property
+    def question(self) -> str:
+        """The question that the experiment asks."""
+        return kinds.question(self.plan)
 
     @property
     def training_seconds(self) -> float:
@@ -48,6 +54,7 @@ class Overview:
         return {
             "name": self.plan.name,
             "kind": self.plan.kind,
+            "question": self.question,
             "created": datetime.fromtimestamp(self.created, UTC).isoformat(timespec="seconds"),
             "state": self.summary.state,
             "counts": self.summary.counts,

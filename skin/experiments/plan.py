@@ -18,6 +18,21 @@ Setting = str | int | float | bool
 
 
 @dataclass(frozen=True)
+class Design:
+    """The runs that somebody asks for; each kind of experiment heeds some of the fields.
+
+    `folds` None is for the number of the recipe, else of the kind. `vary` holds texts as
+    `stage2_learning_rate=1e-4..1e-3:log` and `head_width=64,128`, of which `trials` settings at most are tried.
+    """
+
+    models: tuple[str, ...] = MODELS
+    folds: int | None = None
+    seeds: int = 1
+    vary: tuple[str, ...] = ()
+    trials: int = 10
+
+
+@dataclass(frozen=True)
 class Member:
     """A run of an experiment: its name, which of the variants that are compared it is, its fold and its seed.
 

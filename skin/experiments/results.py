@@ -6,10 +6,9 @@ from typing import Any, Self
 from skin.errors import UserError
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.experiments.experiment import Experiment, MemberStatus, Summary
-from skin.experiments.kinds import KINDS, contrasts
+from skin.experiments.kinds import contrasts, is_search
 from skin.experiments.outcome import Cell, Outcome, outcome
 from skin.experiments.overview import Overview, histories_of
-from skin.experiments.sweep import SWEEP
 from skin.experiments.sweep_results import SweepResults
 from skin.run import State
 
@@ -32,11 +31,6 @@ class Results(Overview):
         return cls(experiment.plan, experiment.created, summary, histories, _outcome(experiment, summary))
 
     @property
-    def question(self) -> str:
-        """The question that the experiment asks."""
-        return KINDS[self.plan.kind].question
-
-    @property
     def unusable(self) -> list[str]:
         """A sentence for each run that has finished and yet is in no figure."""
         finished = {
@@ -47,12 +41,12 @@ class Results(Overview):
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {**self.facts, "question": self.question, "outcome": self.outcome.to_dict()}
+        return {**self.facts, "outcome": self.outcome.to_dict()}
 
 
 def read(experiment: Experiment) -> Results | SweepResults:
     """The results of an experiment of any kind. Raises UserError when its plan is damaged, or of an unknown kind."""
-    return SweepResults.of(experiment) if experiment.plan.kind == SWEEP else Results.of(experiment)
+    return SweepResults.of(experiment) if is_search(experiment.plan) else Results.of(experiment)
 
 
 def _outcome(experiment: Experiment, summary: Summary) -> Outcome:

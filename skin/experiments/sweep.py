@@ -17,17 +17,9 @@ from skin.config import FieldInfo, TrainConfig, field_infos
 from skin.errors import UsageError, UserError
 from skin.evaluation.report import load_report
 from skin.experiments.experiment import Experiment
-from skin.experiments.plan import Member, Plan, Setting, members_of
+from skin.experiments.plan import Design, Member, Plan, Setting, members_of
 from skin.files import write_atomically
 from skin.run import Epoch, Run, best_epoch
-
-SWEEP = "sweep"
-"""The kind of these experiments."""
-
-QUESTION = "Which settings are best? Judged on the validation part alone; the test part is for the one that is chosen."
-
-TRIALS = 10
-"""The number of settings that are tried unless another one is asked for."""
 
 MOST_TRIALS = 1000
 
@@ -74,24 +66,21 @@ class Choices:
 Varied = Range | Choices
 
 
-def plan(name: str, recipe: TrainConfig, models: Sequence[str], vary: Sequence[str], trials: int) -> Plan:
-    """The plan of a sweep: so many settings at most, a run each, on one split with one seed.
+def plan(name: str, recipe: TrainConfig, design: Design) -> Plan:
+    """The plan of a sweep: a run for each of the settings that are tried, on one split with one seed.
 
-    `vary` holds texts as `stage2_learning_rate=1e-4..1e-3:log` and `head_width=64,128`. Where all are lists and have no
-    more combinations than that, each is tried. Raises UsageError where a text says nothing that can be tried.
+    Where all that varies are lists and have no more combinations than there are trials, each is tried. Raises UsageError
+    where a text says nothing that can be tried.
     """
-    if len(models) > 1 and not any(text.startswith("model=") for text in vary):
+    if len(design.models) > 1 and not any(text.startswith("model=") for text in design.vary):
         raise UsageError(
             "A sweep trains one model: choose it with --model, or vary it with --vary model=image,multimodal."
         )
-    varied = parse(vary)
-    settings = settings_of(varied, trials, recipe.seed)
+    settings = settings_of(parse(design.vary), design.trials, recipe.seed)
     digits = len(str(len(settings)))
     variants = {f"trial{number:0{digits}}": own for number, own in enumerate(settings, 1)}
     shared = replace(recipe, split_seed=recipe.seed_of_split)
-    made = Plan(name, shared, members_of(name, variants, [recipe.fold], [recipe.seed]), SWEEP)
-    _ = made.configs  # raises where settings are impossible together
-    return made
+    return Plan(name, shared, members_of(name, variants, [recipe.fold], [recipe.seed]))
 
 
 def parse(texts: Sequence[str]) -> list[Varied]:

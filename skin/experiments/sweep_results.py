@@ -67,11 +67,6 @@ class SweepResults(Overview):
         return cls(experiment.plan, experiment.created, summary, histories, tuple(trials), influence(trials))
 
     @property
-    def question(self) -> str:
-        """The question that the sweep asks."""
-        return sweep.QUESTION
-
-    @property
     def best(self) -> Trial | None:
         """The best of the finished trials."""
         return next((trial for trial in self.trials if trial.is_finished), None)
@@ -82,7 +77,6 @@ class SweepResults(Overview):
         trials = to_plain(self.trials)
         return {
             **self.facts,
-            "question": self.question,
             "trials": trials,
             "best": best,
             "influence": to_plain(self.influence),

@@ -10,10 +10,11 @@ from made_up import finish
 from playwright.sync_api import Page, expect
 from served_app import App
 
-from skin.config import MODELS, TrainConfig
+from skin.config import TrainConfig
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import Experiment
 from skin.experiments.kinds import plan
+from skin.experiments.plan import Design
 from skin.experiments.results import Results
 from skin.task import HAM10000
 from skin.ui.training.experiment_snapshot import key_of
@@ -25,7 +26,7 @@ Visit = Callable[[str], Page]
 def trial(app: App) -> Iterator[Experiment]:
     """An experiment of three folds and three seeds, of which one run has not finished."""
     recipe = TrainConfig.from_preset("demo")
-    made = experiments.create(app.workspace, plan("metadata", "trial", recipe, MODELS, folds=3, seeds=3), HAM10000)
+    made = experiments.create(app.workspace, plan("metadata", "trial", recipe, Design(folds=3, seeds=3)), HAM10000)
     finish(made, {"image": 0.6, "multimodal": 0.8}, unfinished=["trial-multimodal-fold2-seed44"])
     yield made
     shutil.rmtree(made.folder)

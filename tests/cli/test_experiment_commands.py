@@ -15,12 +15,13 @@ from waiting import wait_until
 
 from skin import jobs
 from skin.cli.main import app
-from skin.config import MODELS, TrainConfig
+from skin.config import TrainConfig
 from skin.data.dataset import Dataset
 from skin.engines.resources import Resources
 from skin.experiments import experiment as experiments
-from skin.experiments import kinds, sweep
+from skin.experiments import kinds
 from skin.experiments.experiment import Experiment
+from skin.experiments.plan import Design
 from skin.experiments.results import Results
 from skin.run import State
 from skin.task import HAM10000
@@ -35,7 +36,7 @@ def skin(workspace: Workspace, *words: str, answer: str = "") -> Any:
 
 @pytest.fixture
 def made(workspace: Workspace) -> Experiment:
-    plan = kinds.plan("metadata", "trial", RECIPE, MODELS, folds=3, seeds=1)
+    plan = kinds.plan("metadata", "trial", RECIPE, Design(folds=3))
     plan = dataclasses.replace(plan, resources=Resources(cpus=2))
     experiment = experiments.create(workspace, plan, HAM10000)
     experiment.all_runs[0].update_status(state=State.FINISHED)
@@ -106,7 +107,9 @@ def test_show_tells_what_the_finished_runs_say_together(workspace: Workspace, ma
 
 
 def test_a_sweep_has_a_report_too(workspace: Workspace, tmp_path: Path) -> None:
-    experiments.create(workspace, sweep.plan("rates", RECIPE, ["image"], ["dropout=0.1,0.2"], 2), HAM10000)
+    experiments.create(
+        workspace, kinds.plan("sweep", "rates", RECIPE, Design(("image",), vary=("dropout=0.1,0.2",))), HAM10000
+    )
     assert skin(workspace, "show", "rates", "--html", str(tmp_path / "report.html")).exit_code == 0
     assert "rates-trial1" in (tmp_path / "report.html").read_text()
 
@@ -168,8 +171,16 @@ def test_a_finished_experiment_is_not_resumed(workspace: Workspace, made: Experi
         (["run", "metadata", "--config", "/no/such/file"], 1, "/no/such/file holds no settings"),
         (["run", "sweep", "--model", "image"], 2, "A sweep needs a setting to vary"),
         (["run", "sweep", "--vary", "dropout=0..0.5"], 2, "A sweep trains one model"),
-        (["run", "sweep", "--vary", "dropout=0..0.5", "--folds", "5"], 2, "leave out --folds and --seeds"),
-        (["run", "metadata", "--vary", "dropout=0..0.5"], 2, "--vary is for the kind sweep"),
+        (
+            ["run", "sweep", "--vary", "dropout=0..0.5", "--folds", "5"],
+            2,
+            "sweep has no use for --folds: it takes --vary and --trials",
+        ),
+        (
+            ["run", "metadata", "--vary", "dropout=0..0.5"],
+            2,
+            "metadata has no use for --vary: it takes --folds and --seeds",
+        ),
         (["show", "hat"], 1, "There is no experiment 'hat'. Experiments: trial"),
         (["stop", "trial"], 1, "there is nothing to stop"),
         (["resume", "hat"], 1, "There is no experiment 'hat'"),

@@ -11,7 +11,7 @@ import pytest
 from waiting import wait_until
 
 from skin import jobs
-from skin.config import MODELS, TrainConfig
+from skin.config import TrainConfig
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.engines.resources import Resources
@@ -19,6 +19,7 @@ from skin.errors import UserError
 from skin.experiments import driver, kinds
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import Control, Experiment
+from skin.experiments.plan import Design
 from skin.run import Run, State
 from skin.task import HAM10000
 from skin.workspace import Workspace
@@ -38,7 +39,7 @@ def busy(bare: Workspace) -> Workspace:
 
 
 def make(workspace: Workspace, folds: int = 0, parallel: int = 1) -> Experiment:
-    plan = kinds.plan("metadata", "trial", RECIPE, MODELS, folds, seeds=1)
+    plan = kinds.plan("metadata", "trial", RECIPE, Design(folds=folds))
     plan = dataclasses.replace(plan, resources=Resources(cpus=1, parallel=parallel))
     return experiments.create(workspace, plan, HAM10000)
 

@@ -18,13 +18,14 @@ from skin.errors import UsageError, UserError
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import Control, Experiment
 from skin.experiments.kinds import plan
+from skin.experiments.plan import Design
 from skin.run import Run, State
 from skin.task import HAM10000
 from skin.workspace import Workspace
 
 RECIPE = TrainConfig.from_preset("demo")
 PLAN = dataclasses.replace(
-    plan("metadata", "trial", RECIPE, MODELS, folds=3, seeds=1), engine="ray", resources=Resources(cpus=2, hours=1.5)
+    plan("metadata", "trial", RECIPE, Design(folds=3)), engine="ray", resources=Resources(cpus=2, hours=1.5)
 )
 NAMES = [f"trial-{model}-fold{fold}" for fold in range(3) for model in MODELS]
 
@@ -69,7 +70,7 @@ def test_a_run_of_it_is_neither_renamed_nor_deleted_alone(bare: Workspace, made:
 
 
 def test_experiments_are_listed_newest_first_then_the_shipped(bare: Workspace, made: Experiment) -> None:
-    second = experiments.create(bare, plan("leak", "second", RECIPE, MODELS, None, 1), HAM10000)
+    second = experiments.create(bare, plan("leak", "second", RECIPE, Design()), HAM10000)
     for name in ("trial", "gift"):
         shutil.copytree(made.folder, bare.shipped_experiments / name)
         (bare.shipped_experiments / name / "LICENSE").touch()
@@ -97,7 +98,7 @@ def test_a_taken_name_is_a_sentence_and_nothing_is_made(bare: Workspace, made: E
 
     Run.create(bare, "second-multimodal-fold2", RECIPE)
     with pytest.raises(UsageError, match="'second-multimodal-fold2' exists already"):
-        experiments.create(bare, plan("metadata", "second", RECIPE, MODELS, folds=3, seeds=1), HAM10000)
+        experiments.create(bare, plan("metadata", "second", RECIPE, Design(folds=3)), HAM10000)
     assert [path.name for path in bare.experiments.iterdir()] == ["trial"]
     assert experiments.free_name(bare, "trial") == "trial-2"
     assert experiments.list_experiments(bare) == [made]

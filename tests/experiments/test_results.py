@@ -7,11 +7,12 @@ import shutil
 import pytest
 from made_up import finish
 
-from skin.config import MODELS, TrainConfig
+from skin.config import TrainConfig
 from skin.errors import UserError
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import Experiment
 from skin.experiments.kinds import KINDS, plan
+from skin.experiments.plan import Design
 from skin.experiments.results import Results
 from skin.task import HAM10000
 from skin.workspace import PROJECT, Workspace
@@ -23,7 +24,7 @@ SKILLS = {"image": 0.6, "multimodal": 0.8}
 @pytest.fixture
 def made(bare: Workspace) -> Experiment:
     """An experiment of both models, three folds and two seeds, of which nothing has finished."""
-    return experiments.create(bare, plan("metadata", "trial", RECIPE, MODELS, folds=3, seeds=2), HAM10000)
+    return experiments.create(bare, plan("metadata", "trial", RECIPE, Design(folds=3, seeds=2)), HAM10000)
 
 
 def test_the_finished_runs_say_something_together(made: Experiment) -> None:
@@ -88,7 +89,7 @@ def test_of_nothing_finished_there_is_nothing_to_say(made: Experiment) -> None:
 
 
 def test_a_kind_of_another_version_is_a_sentence(made: Experiment) -> None:
-    made.write_plan(plan("leak", "trial", RECIPE, MODELS, folds=0, seeds=1), created=1.0)
+    made.write_plan(plan("leak", "trial", RECIPE, Design(folds=0)), created=1.0)
     made.plan_path.write_text(made.plan_path.read_text().replace('"leak"', '"hats"'))
     with pytest.raises(UserError, match=f"no kind of experiment 'hats': use one of {', '.join(KINDS)}"):
         Results.of(Experiment(made.folder))

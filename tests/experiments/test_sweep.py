@@ -19,8 +19,10 @@ from skin.errors import UsageError
 from skin.experiments import driver, sweep
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import EARLY, Experiment
+from skin.experiments.kinds import plan
+from skin.experiments.plan import Design
 from skin.experiments.results import Results
-from skin.experiments.sweep import is_poor, parse, plan, rungs, settings_of, standings
+from skin.experiments.sweep import is_poor, parse, rungs, settings_of, standings
 from skin.run import Epoch, Run, State
 from skin.task import HAM10000
 from skin.workspace import PROJECT, Workspace
@@ -73,13 +75,13 @@ def test_every_value_lies_in_its_range(low: float, width: float, log: bool, tria
 
 
 def test_a_plan_has_a_run_a_setting_on_one_split() -> None:
-    made = plan("lr", RECIPE, ("multimodal",), [RATE], 12)
+    made = plan("sweep", "lr", RECIPE, Design(("multimodal",), vary=(RATE,), trials=12))
     assert [member.name for member in made.members][::11] == ["lr-trial01", "lr-trial12"]
     configs = list(made.configs.values())
     assert len({config.stage2_learning_rate for config in configs}) == 12
     assert {(config.seed_of_split, config.fold, config.seed) for config in configs} == {(42, 0, 42)}
 
-    both = plan("m", RECIPE, MODELS, ["model=image,multimodal"], 9)
+    both = plan("sweep", "m", RECIPE, Design(vary=("model=image,multimodal",)))
     assert [config.model for config in both.configs.values()] == list(MODELS)
 
 
@@ -110,23 +112,23 @@ def test_a_plan_has_a_run_a_setting_on_one_split() -> None:
 )
 def test_what_cannot_be_varied_is_a_sentence(vary: list[str], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        plan("x", RECIPE, ("image",), vary, 4)
+        plan("sweep", "x", RECIPE, Design(("image",), vary=tuple(vary)))
 
 
 @pytest.mark.parametrize("trials", [0, -1, 1001])
 def test_an_impossible_number_of_trials_is_a_sentence(trials: int) -> None:
     with pytest.raises(UsageError, match=f"has 1 to 1000 trials, not {trials}"):
-        plan("x", RECIPE, ("image",), [RATE], trials)
+        plan("sweep", "x", RECIPE, Design(("image",), vary=(RATE,), trials=trials))
 
 
 def test_both_models_are_not_swept_unless_they_are_what_varies() -> None:
     with pytest.raises(UsageError, match="A sweep trains one model"):
-        plan("x", RECIPE, MODELS, [RATE], 4)
+        plan("sweep", "x", RECIPE, Design(vary=(RATE,)))
 
 
 def test_settings_that_are_impossible_together_are_a_sentence() -> None:
     with pytest.raises(UsageError, match="Nothing to train"):
-        plan("x", RECIPE, ("image",), ["stage1_epochs=0,1", "stage2_epochs=0,1"], 4)
+        plan("sweep", "x", RECIPE, Design(("image",), vary=("stage1_epochs=0,1", "stage2_epochs=0,1")))
 
 
 def test_rungs_are_three_times_as_far_each_and_none_is_the_end() -> None:
@@ -155,7 +157,9 @@ def test_the_best_third_goes_on() -> None:
 
 @pytest.fixture
 def made(bare: Workspace) -> Experiment:
-    return experiments.create(bare, plan("lr", RECIPE, ("image",), ["dropout=0.1,0.2,0.3"], 3), HAM10000)
+    return experiments.create(
+        bare, plan("sweep", "lr", RECIPE, Design(("image",), vary=("dropout=0.1,0.2,0.3",))), HAM10000
+    )
 
 
 def test_a_poor_run_is_stopped_and_not_begun_again(bare: Workspace, made: Experiment) -> None:
@@ -183,7 +187,7 @@ def test_a_poor_run_is_stopped_and_not_begun_again(bare: Workspace, made: Experi
 
 
 def test_it_has_no_variants_to_compare_and_a_sentence_says_where_its_best_are_told(made: Experiment) -> None:
-    with pytest.raises(UsageError, match="A sweep compares no two variants"):
+    with pytest.raises(UsageError, match="lr compares no two variants: `python -m skin experiment show lr`"):
         Results.of(made)
 
 

@@ -10,8 +10,9 @@ from made_up import made_up_run
 from skin.config import TrainConfig
 from skin.evaluation.report import evaluate, save_report
 from skin.experiments import experiment as experiments
-from skin.experiments import sweep
 from skin.experiments.experiment import Experiment
+from skin.experiments.kinds import plan
+from skin.experiments.plan import Design
 from skin.experiments.results import read
 from skin.experiments.sweep_results import MIN_TRIALS, SweepResults, Trial, influence
 from skin.run import Epoch, State
@@ -44,7 +45,9 @@ def drawn(n: int, noise: float = 0.01) -> list[Trial]:
 @pytest.fixture
 def made(bare: Workspace) -> Experiment:
     """A sweep of three trials: one has finished, one was stopped, and one has not begun."""
-    made = experiments.create(bare, sweep.plan("x", RECIPE, ["image"], ["dropout=0.1,0.2,0.3"], 3), HAM10000)
+    made = experiments.create(
+        bare, plan("sweep", "x", RECIPE, Design(("image",), vary=("dropout=0.1,0.2,0.3",))), HAM10000
+    )
     for run, values in zip(made.all_runs, ([0.4, 0.5, 0.6], [0.7], []), strict=True):
         run.write_history(
             [Epoch(2, k, 1.0, 0.5, 1 - value, 0.5, value, 1e-3, 2.0, 10.0) for k, value in enumerate(values, 1)]
@@ -75,7 +78,7 @@ def test_a_finished_trial_is_judged_by_its_report(made: Experiment) -> None:
 
 
 def test_of_nothing_trained_there_is_no_best(bare: Workspace) -> None:
-    made = experiments.create(bare, sweep.plan("y", RECIPE, ["image"], ["dropout=0.1,0.2"], 2), HAM10000)
+    made = experiments.create(bare, plan("sweep", "y", RECIPE, Design(("image",), vary=("dropout=0.1,0.2",))), HAM10000)
     assert SweepResults.of(made).best is None
 
 

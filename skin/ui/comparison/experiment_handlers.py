@@ -10,7 +10,6 @@ from skin.errors import UserError
 from skin.experiments.experiment import Experiment, get, list_experiments
 from skin.experiments.kinds import find_kind
 from skin.experiments.results import Results, read
-from skin.experiments.sweep import SWEEP
 from skin.experiments.sweep_results import SweepResults
 from skin.run import Run, State
 from skin.ui.comparison.experiment_contents import MAX_FIGURES, contents_of
@@ -36,8 +35,7 @@ class ResultsKey:
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
         """Raises UserError when the plan is missing or damaged, or of a kind that this version does not know."""
-        if experiment.plan.kind != SWEEP:
-            find_kind(experiment.plan.kind)
+        find_kind(experiment.plan.kind)
         rows = experiment.status().members
         return cls(experiment.name, tuple((row.state, _last_change(experiment.run(row.member))) for row in rows))
 

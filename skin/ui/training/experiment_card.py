@@ -3,10 +3,8 @@
 from markupsafe import Markup
 
 from skin.errors import UserError
-from skin.experiments import sweep
-from skin.experiments.kinds import KINDS
+from skin.experiments import kinds, sweep
 from skin.experiments.plan import Plan
-from skin.experiments.sweep import SWEEP
 from skin.run import State
 from skin.ui.components.templates import render
 from skin.ui.training.experiment_snapshot import ExperimentSnapshot
@@ -42,10 +40,9 @@ def _sentences(snapshot: ExperimentSnapshot) -> list[str]:
         plan = snapshot.experiment.plan
     except UserError:  # the plan was damaged since the snapshot
         return []
-    questions = {SWEEP: sweep.QUESTION, **{name: kind.question for name, kind in KINDS.items()}}
-    question = [questions[plan.kind]] if plan.kind in questions else []
+    question = kinds.question(plan)
     return [
-        *question,
+        *([question] if question else []),
         f"Its runs: {runs_in_words(plan)}. {_place(plan)}",
         *_best(snapshot, plan),
         *_next_step(snapshot),
@@ -54,7 +51,7 @@ def _sentences(snapshot: ExperimentSnapshot) -> list[str]:
 
 def _best(snapshot: ExperimentSnapshot, plan: Plan) -> list[str]:
     """The best settings of a sweep so far."""
-    found = sweep.best(snapshot.experiment) if plan.kind == SWEEP else None
+    found = sweep.best(snapshot.experiment) if kinds.is_search(plan) else None
     if found is None:
         return []
     settings = ", ".join(f"{name} {value}" for name, value in found[0].settings.items())
@@ -68,8 +65,8 @@ def _place(plan: Plan) -> str:
 
 def _next_step(snapshot: ExperimentSnapshot) -> list[str]:
     if snapshot.summary and snapshot.summary.state is State.FINISHED:
-        is_sweep = snapshot.experiment.plan.kind == SWEEP
-        return [TRAIN_BEST if is_sweep else "The Comparison tab tells what its runs say together."]
+        is_search = kinds.is_search(snapshot.experiment.plan)
+        return [TRAIN_BEST if is_search else "The Comparison tab tells what its runs say together."]
     if snapshot.can_resume:
         return ["Resume trains the runs that are not finished; those that had begun go on from their last epoch."]
     return []

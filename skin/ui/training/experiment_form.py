@@ -2,23 +2,22 @@
 
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from skin.config import MODELS, TrainConfig
+from skin.config import TrainConfig
 from skin.data import datasets, ham10000
 from skin.engines.engine import ENGINES, LOCAL, settled
 from skin.engines.resources import Resources
 from skin.errors import UsageError
-from skin.experiments import driver, kinds, sweep
+from skin.experiments import driver, kinds
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import Experiment
-from skin.experiments.kinds import KINDS
-from skin.experiments.plan import BOTH, Plan, models_of
-from skin.experiments.sweep import SWEEP, TRIALS
+from skin.experiments.kinds import KINDS, find_kind
+from skin.experiments.plan import Design, Plan, models_of
 from skin.ui.training import config_form
 from skin.ui.training.config_form import TrainingPlan
 from skin.workspace import Workspace
@@ -54,6 +53,14 @@ OPTIONS: Mapping[str, Option] = {
 
 _DEFAULTS = dataclasses.asdict(Resources())
 
+DESIGN: Mapping[str, Callable[[Any], Any]] = {
+    "folds": lambda value: _whole("Folds", value, 0),
+    "seeds": lambda value: _whole("Seeds", value, 1),
+    "vary": lambda value: tuple(str(value or "").split()),
+    "trials": lambda value: _whole("Trials", value, 1),
+}
+"""The fields of a Design in the order of the page, each as its component's value is read."""
+
 
 @dataclass(frozen=True)
 class ExperimentForm:
@@ -82,8 +89,7 @@ class ExperimentForm:
 
 def lay_out_form() -> ExperimentForm:
     """The choice of a kind and, hidden while it is a run, the rest."""
-    titles = {**{name: row.title.lower() for name, row in KINDS.items()}, SWEEP: "sweep"}
-    choices = [("Run", RUN), *((f"Experiment: {title}", name) for name, title in titles.items())]
+    choices = [("Run", RUN), *((f"Experiment: {row.title.lower()}", name) for name, row in KINDS.items())]
     kind = gr.Radio(choices, value=RUN, label="Train", elem_id="kind")
     with gr.Column(visible=False, elem_classes="settings", elem_id="experiment") as group:
         question = gr.Markdown()
@@ -94,7 +100,7 @@ def lay_out_form() -> ExperimentForm:
             seeds = gr.Number(1, label="Seeds", info="Runs of each variant on each fold.", step=1, min_width=140)
             vary = gr.Textbox(label="Settings to vary", info=VARY_HELP, lines=3, visible=False, elem_id="vary")
             trials = gr.Number(
-                TRIALS, label="Trials", info="Settings tried at most.", step=1, min_width=140, visible=False
+                Design().trials, label="Trials", info="Settings tried at most.", step=1, min_width=140, visible=False
             )
             engine = gr.Dropdown(
                 list(ENGINES),
@@ -121,16 +127,16 @@ def show_kind(kind: str) -> list[Any]:
     """The fields of a kind with its usual folds and models, and the button's label; nothing of it for a run."""
     if kind == RUN:
         return [gr.Column(visible=False), *[gr.skip()] * 6, gr.Button("Start training")]
-    is_sweep = kind == SWEEP
-    question, folds = (sweep.QUESTION, 0) if is_sweep else (KINDS[kind].question, KINDS[kind].folds)
+    row = KINDS[kind]
+    shown = {name: name in row.takes for name in DESIGN}
     return [
         gr.Column(visible=True),
-        question,
-        gr.Number(folds, visible=not is_sweep),
-        gr.Number(visible=not is_sweep),
-        gr.Textbox(visible=is_sweep),
-        gr.Number(visible=is_sweep),
-        MODELS[-1] if is_sweep else BOTH,
+        row.question,
+        gr.Number(row.folds, visible=shown["folds"]),
+        gr.Number(visible=shown["seeds"]),
+        gr.Textbox(visible=shown["vary"]),
+        gr.Number(visible=shown["trials"]),
+        row.models,
         gr.Button("Start experiment"),
     ]
 
@@ -142,29 +148,26 @@ def show_engine(engine: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Asked:
-    """The experiment that the form asks for, beside its recipe; `vary` and `trials` are a sweep's."""
+    """The experiment that the form asks for, beside its recipe; `design` holds the fields of the Design that its kind heeds."""
 
     kind: str
-    folds: int
-    seeds: int
-    vary: tuple[str, ...]
-    trials: int
+    design: Mapping[str, Any]
     engine: str
     resources: Resources
 
 
 def asked_for(values: Sequence[Any]) -> Asked | None:
     """The content of `ExperimentForm.inputs`, None for a run. Raises UsageError where a number is none, or impossible."""
-    kind, folds, seeds, vary, trials, engine, *options = values
+    kind, *rest = values
     if kind == RUN:
         return None
+    design = dict(zip(DESIGN, rest, strict=False))
+    engine, *options = rest[len(DESIGN) :]
     given = dict(zip(OPTIONS, options, strict=True))
     heeded = {name: value for name, value in given.items() if engine in OPTIONS[name].engines}
     resources = Resources(**{name: _checked(name, value) for name, value in heeded.items()})
-    counts = _whole("Folds", folds, 0), _whole("Seeds", seeds, 1)
-    return Asked(
-        str(kind), *counts, tuple(str(vary or "").split()), _whole("Trials", trials, 1), str(engine), resources
-    )
+    takes = find_kind(kind).takes
+    return Asked(str(kind), {name: DESIGN[name](design[name]) for name in takes}, str(engine), resources)
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -193,10 +196,7 @@ def plan_experiment(
     recipe = config_form.config_of({**settings, "folds": 0, "fold": 0})
     free = name or experiments.free_name(workspace, asked.kind)
     models = models_of(str(settings["model"]))
-    if asked.kind == SWEEP:
-        plan = sweep.plan(free, recipe, models, asked.vary, asked.trials)
-    else:
-        plan = kinds.plan(asked.kind, free, recipe, models, asked.folds, asked.seeds)
+    plan = kinds.plan(asked.kind, free, recipe, kinds.design(asked.kind, models, **asked.design))
     experiments.check_free(workspace, plan.name)
     plan = dataclasses.replace(plan, engine=asked.engine, resources=asked.resources)
     return TrainingPlan(plan, _command(preset, recipe, str(settings["model"]), plan, asked))
@@ -204,10 +204,8 @@ def plan_experiment(
 
 def _command(preset: str, recipe: TrainConfig, model: str, plan: Plan, asked: Asked) -> str:
     words = [asked.kind, "--dataset", recipe.dataset, "--preset", preset, "--model", model, "--name", plan.name]
-    if asked.kind == SWEEP:
-        words += [word for text in asked.vary for word in ("--vary", text)] + ["--trials", str(asked.trials)]
-    else:
-        words += ["--folds", str(asked.folds), "--seeds", str(asked.seeds)]
+    for name, value in asked.design.items():
+        words += [word for own in (value if isinstance(value, tuple) else [value]) for word in (f"--{name}", str(own))]
     words += ["--engine", asked.engine]
     for name, value in dataclasses.asdict(asked.resources).items():
         if value != _DEFAULTS[name]:

@@ -13,8 +13,9 @@ from skin.evaluation.metrics import METRICS
 from skin.evaluation.report import load_report
 from skin.evaluation.summary import NOT_COMPUTED
 from skin.experiments.experiment import Experiment, MemberStatus, is_shipped, list_experiments
+from skin.experiments.kinds import is_search
 from skin.experiments.plan import Plan
-from skin.experiments.sweep import SCORE, SWEEP, score
+from skin.experiments.sweep import SCORE, score
 from skin.notes import Notes
 from skin.run import Run, list_runs
 from skin.run import is_shipped as is_shipped_run
@@ -112,7 +113,7 @@ def _models(plan: Plan) -> str:
 
 def runs_in_words(plan: Plan) -> str:
     """The variants of an experiment, and on how many folds and with how many seeds each is trained; a sweep's settings."""
-    if plan.kind == SWEEP:
+    if is_search(plan):
         return f"{len(plan.members)} settings"
     folds, seeds = len(plan.folds), len(plan.seeds)
     parts = [" against ".join(plan.variants)]
@@ -124,9 +125,9 @@ def _members(experiment: ExperimentSnapshot) -> pd.DataFrame:
     """A row a run, in the order of the plan; of a sweep with what is judged, and nothing of the test part."""
     if experiment.summary is None:
         return pd.DataFrame(columns=_MEMBER_COLUMNS)
-    is_sweep = experiment.experiment.plan.kind == SWEEP
-    row = _sweep_row if is_sweep else _member_row
-    columns = _SWEEP_COLUMNS if is_sweep else _MEMBER_COLUMNS
+    competes = is_search(experiment.experiment.plan)
+    row = _sweep_row if competes else _member_row
+    columns = _SWEEP_COLUMNS if competes else _MEMBER_COLUMNS
     return pd.DataFrame([row(experiment.experiment, known) for known in experiment.summary.members], columns=columns)
 
 

@@ -11,9 +11,9 @@ from made_up import finish, made_up_history
 
 from skin.config import MODELS, TrainConfig
 from skin.experiments import experiment as experiments
-from skin.experiments import sweep
 from skin.experiments.experiment import Experiment
 from skin.experiments.kinds import plan
+from skin.experiments.plan import Design
 from skin.experiments.results import Results, read
 from skin.experiments.sweep_results import SweepResults
 from skin.run import State
@@ -28,7 +28,7 @@ LEAKS = {"image-without": 0.5, "image-with": 0.8, "multimodal-without": 0.6, "mu
 
 
 def add(workspace: Workspace, name: str, kind: str = "metadata", folds: int = 3, seeds: int = 2) -> Experiment:
-    return experiments.create(workspace, plan(kind, name, RECIPE, MODELS, folds, seeds), HAM10000)
+    return experiments.create(workspace, plan(kind, name, RECIPE, Design(MODELS, folds, seeds)), HAM10000)
 
 
 @pytest.fixture
@@ -144,7 +144,9 @@ def test_the_json_is_that_of_the_results(trial: Experiment) -> None:
 @pytest.fixture
 def rates(bare: Workspace) -> Experiment:
     """A sweep of which a dozen trials have finished."""
-    made = experiments.create(bare, sweep.plan("rates", RECIPE, ["image"], ["dropout=0.1..0.6"], 12), HAM10000)
+    made = experiments.create(
+        bare, plan("sweep", "rates", RECIPE, Design(("image",), vary=("dropout=0.1..0.6",), trials=12)), HAM10000
+    )
     for run in made.all_runs:
         run.write_history(made_up_history(1 - run.config.dropout, seed=1))
         run.update_status(state=State.FINISHED)
@@ -172,7 +174,9 @@ def test_an_epoch_of_a_sweep_is_read(bare: Workspace, rates: Experiment) -> None
 
 
 def test_a_sweep_that_has_not_begun_is_told_so(bare: Workspace) -> None:
-    made = experiments.create(bare, sweep.plan("new", RECIPE, ["image"], ["dropout=0.1,0.2"], 2), HAM10000)
+    made = experiments.create(
+        bare, plan("sweep", "new", RECIPE, Design(("image",), vary=("dropout=0.1,0.2",))), HAM10000
+    )
     text, figures = shown(read(made))
     assert "0 of 2 trials have finished: there is no best one yet." in text
     assert "Which setting matters is not known from fewer than 10 trials." in text

@@ -18,11 +18,11 @@ from skin.config import MODELS, TrainConfig
 from skin.engines.engine import ENGINES
 from skin.engines.resources import Resources
 from skin.errors import UserError
-from skin.experiments import driver, kinds, sweep
+from skin.experiments import driver, kinds
 from skin.experiments import experiment as experiments
 from skin.experiments.experiment import Experiment
 from skin.experiments.kinds import KINDS
-from skin.experiments.sweep import SWEEP
+from skin.experiments.plan import Design
 from skin.run import Run, State
 from skin.task import HAM10000
 from skin.ui import shell
@@ -62,7 +62,7 @@ def check(workspace: Workspace, *args: Any, name: str = "trial", **form: Any) ->
 @pytest.fixture
 def trial(bare: Workspace) -> Experiment:
     """An experiment of six runs, none of which was handed over."""
-    plan = kinds.plan("metadata", "trial", RECIPE, MODELS, folds=3, seeds=1)
+    plan = kinds.plan("metadata", "trial", RECIPE, Design(folds=3))
     return experiments.create(bare, plan, HAM10000)
 
 
@@ -72,15 +72,15 @@ def finish(run: Run) -> None:
 
 def test_a_sweep_is_planned_and_its_settings_are_listed(bare: Workspace) -> None:
     vary = "stage1_epochs=2,4"
-    form = filled(SWEEP, model="image", vary=vary, trials=8)
+    form = filled("sweep", model="image", vary=vary, trials=8)
     _, verdict, command, *_ = start_form.check(bare, (), "demo", "trial", *form)
     assert "2 runs: 2 settings." in verdict
     assert "experiment run sweep" in command
     assert "--vary stage1_epochs=2,4 --trials 8 --engine local" in command
-    assert "wrong way round" in check(bare, SWEEP, model="image", vary="stage1_epochs=4..2")[1]
-    assert "needs a setting to vary" in check(bare, SWEEP, model="image")[1]
+    assert "wrong way round" in check(bare, "sweep", model="image", vary="stage1_epochs=4..2")[1]
+    assert "needs a setting to vary" in check(bare, "sweep", model="image")[1]
 
-    plan = sweep.plan("trial", RECIPE, ["image"], vary.split(), 8)
+    plan = kinds.plan("sweep", "trial", RECIPE, Design(("image",), vary=(vary,)))
     first, second = experiments.create(bare, plan, HAM10000).all_runs
     finish(first)
     second.update_status(state=State.STOPPED)
@@ -94,12 +94,15 @@ def test_a_sweep_is_planned_and_its_settings_are_listed(bare: Workspace) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_started_and_says_its_command(bare: Workspace, kind: str) -> None:
-    start, verdict, command = check(bare, kind, folds=0, seeds=2)
+    model = KINDS[kind].models
+    start, verdict, command = check(bare, kind, folds=0, seeds=2, vary="dropout=0.1,0.2", trials=3, model=model)
 
     assert start.interactive
     assert " runs: " in verdict
+    every = {"folds": "0", "seeds": "2", "vary": "dropout=0.1,0.2", "trials": "3"}
+    design = " ".join(f"--{name} {every[name]}" for name in KINDS[kind].takes)
     assert (
-        f"experiment run {kind} --dataset demo --preset demo --model both --name trial --folds 0 --seeds 2" in command
+        f"experiment run {kind} --dataset demo --preset demo --model {model} --name trial {design} --engine" in command
     )
 
 
@@ -136,7 +139,7 @@ def test_choosing_a_kind_shows_its_fields_and_chooses_both_models() -> None:
     assert [part.visible for part in (folds, seeds, vary, trials)] == [True, True, False, False]
     assert start.value == "Start experiment"
 
-    _, _, folds, seeds, vary, trials, model, _ = experiment_form.show_kind(SWEEP)
+    _, _, folds, seeds, vary, trials, model, _ = experiment_form.show_kind("sweep")
     assert [part.visible for part in (folds, seeds, vary, trials)] == [False, False, True, True]
     assert model in MODELS
 
