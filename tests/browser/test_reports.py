@@ -105,6 +105,16 @@ def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
     expect(page.get_by_role("status").filter(has_text="Choose at least two runs")).to_be_visible()
 
 
+def test_a_pinned_baseline_is_remembered(visit: Visit, twin: str) -> None:
+    page = visit(f"comparison&run={twin}")
+    page.get_by_label("Keep trained as the baseline").check()
+    page = visit("comparison&run=ham10000-image")
+    expect(page.get_by_label("Keep trained as the baseline")).to_be_checked()
+    expect(page.get_by_text("ham10000-image is left out. The test sets differ")).to_be_visible()
+    page.get_by_label("Keep trained as the baseline").uncheck()
+    expect(page.get_by_label("Keep ham10000-image as the baseline")).not_to_be_checked()
+
+
 def test_a_run_whose_name_is_markup_is_shown_and_does_nothing(visit: Visit, app: App) -> None:
     attack = app.workspace.runs / '<img src=x onerror="window.attacked=1">'
     shutil.copytree(app.workspace.runs / "trained", attack)

@@ -108,7 +108,7 @@ def shown(workspace: Workspace) -> dict[str, str]:
     performance_handlers.show_curves(subject)
     places["performance groups"] = performance_handlers.show_groups(subject)[1]
     places |= {kind: write(subject) for kind, (_, write) in performance_export.DOWNLOADS.items()}
-    _, keys, _, _ = comparison_handlers.choose_runs(workspace, [MINE, OTHER], "")
+    _, keys, *_ = comparison_handlers.choose_runs(workspace, [MINE, OTHER], "")
     compared = load_compared_runs(workspace, keys)
     places["comparison"] = str(comparison_handlers.show_verdict(compared)[2])
     comparison_handlers.show_classes(compared)

@@ -10,9 +10,11 @@ from skin.ui.comparison.compared_runs import load_compared_runs
 from skin.ui.comparison.export import DOWNLOADS
 from skin.ui.comparison.handlers import (
     NOT_ENOUGH,
+    PINNED,
     choose_runs,
     disagreement_choices,
     make_file,
+    pin,
     show_classes,
     show_disagreements,
     show_opened_run,
@@ -31,6 +33,9 @@ MAX_RUNS = len(plots.RUN_STYLES)
 
 EXPERIMENTS = "experiments"
 
+SECRET = "skin-lesion-lab"
+"""Gradio keeps a browser's state encrypted; without a fixed word nothing is readable after a restart. No name of a run is secret."""
+
 
 def build(context: AppContext) -> None:
     """Lay out and wire the tab."""
@@ -45,6 +50,8 @@ def build(context: AppContext) -> None:
 def _build_runs(context: AppContext) -> None:
     workspace = context.workspace
     runs = gr.Dropdown([], value=[], multiselect=True, max_choices=MAX_RUNS, label="Runs", info=NOT_ENOUGH)
+    pinned = gr.BrowserState("", storage_key="baseline", secret=SECRET)
+    keep = gr.Checkbox(info=PINNED, visible=False, elem_id="keep-baseline")
     notice = gr.HTML(status_line(NOT_ENOUGH), elem_classes="report")
     state = KeyedState(gr.State(None), lru_cache(maxsize=4)(partial(load_compared_runs, workspace)))
     with gr.Column(visible=False) as content:
@@ -54,11 +61,12 @@ def _build_runs(context: AppContext) -> None:
         _build_disagreements(state, context.open_datasets)
     choosing = {
         "fn": with_gradio_errors(partial(choose_runs, workspace)),
-        "inputs": [runs, context.opened_run],
-        "outputs": [runs, state.key, notice, content],
+        "inputs": [runs, context.opened_run, pinned],
+        "outputs": [runs, state.key, notice, content, keep],
         **PRIVATE_EVENT,
     }
     gr.on([current_tab(context).select, runs.input], **choosing)
+    keep.input(pin, [keep, runs], pinned, **PRIVATE_EVENT).then(**choosing)
     context.opened_run.change(partial(show_opened_run, workspace), context.opened_run, runs, **PRIVATE_EVENT).then(
         **choosing
     )

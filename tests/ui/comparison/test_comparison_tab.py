@@ -47,14 +47,14 @@ def compared(workspace: Workspace, *names: str) -> ComparedRuns:
 
 def test_one_run_alone_is_not_compared(workspace: Workspace, add_run: Any) -> None:
     add_run("mine")
-    runs, shown, notice, content = handlers.choose_runs(workspace, ["mine"], "")
+    runs, shown, notice, content, _ = handlers.choose_runs(workspace, ["mine"], "")
     assert (runs.value, shown, content.visible) == (["mine"], None, False)
     assert "at least two runs" in notice.value
 
 
 @pytest.mark.usefixtures("pair", "stranger")
 def test_at_first_two_runs_on_the_same_images_are_compared(workspace: Workspace) -> None:
-    runs, shown, _, content = handlers.choose_runs(workspace, [], "")
+    runs, shown, _, content, _ = handlers.choose_runs(workspace, [], "")
     assert sorted(runs.value) == ["image", "multimodal"]
     assert [key.run for key in shown] == runs.value
     assert content.visible
@@ -68,6 +68,27 @@ def test_a_run_opened_elsewhere_stands_beside_its_sibling(workspace: Workspace) 
     assert handlers.show_opened_run(workspace, "") == gr.skip()
 
 
+@pytest.mark.usefixtures("pair", "stranger")
+def test_a_pinned_run_is_the_baseline_of_whatever_is_chosen(workspace: Workspace) -> None:
+    for chosen in ([], ["image"], ["image", "multimodal"]):
+        runs, shown, _, _, keep = handlers.choose_runs(workspace, chosen, "", pinned="multimodal")
+        assert runs.value == [key.run for key in shown] == ["multimodal", "image"]
+        assert (keep.value, keep.label) == (True, "Keep multimodal as the baseline")
+    assert handlers.choose_runs(workspace, [], "image", pinned="multimodal")[0].value == ["multimodal", "image"]
+
+    runs, _, notice, content, keep = handlers.choose_runs(workspace, ["other-seed"], "", pinned="multimodal")
+    assert "other-seed is left out" in notice.value
+    assert (content.visible, keep.visible) == (False, True)  # so that it can be unpinned
+
+
+@pytest.mark.usefixtures("pair")
+def test_the_first_run_is_pinned_and_what_is_gone_pins_nothing(workspace: Workspace) -> None:
+    assert handlers.pin(True, ["image", "multimodal"]) == "image"
+    assert handlers.pin(False, ["image", "multimodal"]) == handlers.pin(True, []) == ""
+    runs, _, _, _, keep = handlers.choose_runs(workspace, ["image", "multimodal"], "", pinned="gone")
+    assert (runs.value, keep.value) == (["image", "multimodal"], False)
+
+
 def test_a_deleted_or_damaged_run_is_a_sentence(workspace: Workspace, add_run: Any) -> None:
     add_run("mine")
     add_run("hurt").config_path.write_text("{")
@@ -79,7 +100,7 @@ def test_a_deleted_or_damaged_run_is_a_sentence(workspace: Workspace, add_run: A
 
 def test_one_run_chosen_twice_is_one_run(workspace: Workspace, add_run: Any) -> None:
     add_run("mine")
-    _, shown, notice, content = handlers.choose_runs(workspace, ["mine", "mine"], "")
+    _, shown, notice, content, _ = handlers.choose_runs(workspace, ["mine", "mine"], "")
     assert (shown, content.visible) == (None, False)
     assert "at least two runs" in notice.value
 
@@ -89,7 +110,7 @@ def test_a_run_that_cannot_be_compared_is_marked_and_left_out_with_its_sentence(
     workspace: Workspace, stranger: str, add_run: Any
 ) -> None:
     add_run("hurt", 0.3).predictions_path.write_bytes(b"PK")
-    runs, shown, notice, content = handlers.choose_runs(workspace, ["image", stranger, "multimodal"], "")
+    runs, shown, notice, content, _ = handlers.choose_runs(workspace, ["image", stranger, "multimodal"], "")
     assert [key.run for key in shown] == ["image", "multimodal"]
     assert content.visible
     assert runs.value == ["image", stranger, "multimodal"]
