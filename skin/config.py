@@ -8,11 +8,12 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 from skin.errors import UsageError, UserError
-from skin.files import read_json
+from skin.files import parse_json, read_content
 from skin.optimization import IMBALANCES, OPTIMIZERS, SCHEDULES
 
 MODELS = ("image", "multimodal")
@@ -272,9 +273,15 @@ class TrainConfig:
         Raises UserError when it cannot be read or is no configuration.
         """
         try:
-            return cls.parse(read_json(path))
+            return cls._from_text(read_content(path))
         except (ValueError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path} is no run configuration ({error}): restore or delete the run folder.") from error
+
+    @classmethod
+    @lru_cache(maxsize=256)
+    def _from_text(cls, text: bytes) -> Self:
+        """The configuration in a file's content; pages read those of all runs every second."""
+        return cls.parse(parse_json(text))
 
     def to_json(self) -> str:
         """The configuration as the text of a JSON object."""

@@ -67,11 +67,24 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of the JSON file. Raises ValueError when it is missing or damaged, whatever is wrong with it."""
+    """The values in the JSON file. Raises ValueError when it is missing or damaged, whatever is wrong with it."""
+    return parse_json(read_content(path))
+
+
+def read_content(path: Path) -> bytes:
+    """The content of the file. Raises ValueError when it is missing or cannot be read."""
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, RecursionError) as error:
-        raise ValueError(getattr(error, "strerror", None) or str(error)) from error
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+
+
+def parse_json(text: bytes) -> Any:
+    """The values in a JSON text. Raises ValueError when it is damaged, whatever is wrong with it."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

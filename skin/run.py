@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,7 +37,7 @@ from skin.config import TrainConfig
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
-from skin.files import leftovers, locked, partial_path, read_json, unwritten, write_atomically
+from skin.files import leftovers, locked, parse_json, partial_path, read_content, unwritten, write_atomically
 from skin.records import LARGEST, checked, from_plain
 from skin.task import BEFORE_TASKS, Task
 from skin.workspace import Workspace
@@ -246,7 +246,7 @@ class Run:
         Where the file is missing or damaged, the rest of the folder tells. Raises UserError when that cannot, either.
         """
         try:
-            status = _status(read_json(self.status_path))
+            status = _status(read_content(self.status_path))
         except (ValueError, TypeError, KeyError, AttributeError):
             status = self._status_from_the_rest()
         if status.state.is_active and status.job is not None:
@@ -340,8 +340,13 @@ class Run:
         return self.status().state is State.FINISHED
 
 
-def _status(values: dict[str, Any]) -> Status:
-    """The status that a file holds. Raises KeyError, TypeError or ValueError when it holds none."""
+@lru_cache(maxsize=1024)
+def _status(text: bytes) -> Status:
+    """The status in a file's content; pages read those of all runs every second, and few of them change.
+
+    Raises KeyError, TypeError, ValueError or AttributeError when it holds none.
+    """
+    values = parse_json(text)
     read = {**_of_today(values), "state": State(values["state"]), "created": values["created"]}
     status = checked(Status(**read))
     numbers = [value for value in vars(status).values() if isinstance(value, int | float)]

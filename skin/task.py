@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.errors import UsageError, UserError
-from skin.files import read_json
+from skin.files import parse_json, read_content
 from skin.patient import KINDS, UNKNOWN, ChoiceField, NumberField, Patient, PatientField, plain
 from skin.records import checked
 
@@ -253,9 +253,15 @@ class Task:
     def load(cls, path: Path) -> Self:
         """The task in the file. Raises UserError when it cannot be read or makes no sense."""
         try:
-            return cls.parse_json(read_json(path))
+            return cls._from_text(read_content(path))
         except (ValueError, UserError) as error:
             raise UserError(f"{path} tells no task: {str(error).rstrip('.')}. Mend or restore the file.") from error
+
+    @classmethod
+    @lru_cache(maxsize=64)
+    def _from_text(cls, text: bytes) -> Self:
+        """The task in a file's content: the runs of an experiment, which pages read every second, all have the same."""
+        return cls.parse_json(parse_json(text))
 
 
 def _rows(values: object, what: str) -> list[dict[str, Any]]:

@@ -17,9 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 from skin import run as runs
 from skin.config import TrainConfig
@@ -27,7 +26,7 @@ from skin.engines.engine import Job
 from skin.engines.resources import Resources
 from skin.errors import UsageError, UserError
 from skin.experiments.plan import Member, Plan
-from skin.files import locked, partial_path, read_json, unwritten, write_atomically
+from skin.files import locked, parse_json, partial_path, read_content, read_json, unwritten, write_atomically
 from skin.records import LARGEST, checked, from_plain, to_plain
 from skin.run import Run, State, Status
 from skin.task import Task
@@ -132,7 +131,7 @@ class Experiment:
     def plan(self) -> Plan:
         """Its plan, which never changes. Raises UserError when the file is missing or damaged."""
         try:
-            return _plan(self.name, read_json(self.plan_path))
+            return _plan(self.name, read_content(self.plan_path))
         except (ValueError, TypeError, KeyError, AttributeError, UserError) as error:
             raise UserError(
                 f"{self.plan_path} is no experiment ({error}): restore it, or delete the experiment. Its runs can be "
@@ -217,8 +216,13 @@ class Experiment:
         write_atomically(self.plan_path, json.dumps(content, indent=1).encode())
 
 
-def _plan(name: str, values: dict[str, Any]) -> Plan:
-    """The plan that a file holds. Raises KeyError, TypeError, ValueError or UsageError when it holds none."""
+@lru_cache(maxsize=32)
+def _plan(name: str, text: bytes) -> Plan:
+    """The plan in a file's content, which pages read every second.
+
+    Raises KeyError, TypeError, ValueError or UsageError when it holds none.
+    """
+    values = parse_json(text)
     if values["version"] != FORMAT:
         raise ValueError(f"its version is {values['version']!r}, and {FORMAT} is known here")
     members = tuple(checked(from_plain(Member, row)) for row in values["members"])
