@@ -57,3 +57,17 @@ def test_a_link_opens_an_experiment(visit: Visit, trial: Experiment) -> None:
     page = visit(f"comparison&run={key_of(trial.name)}")
     expect(page.locator("#verdict-of-experiment")).to_contain_text("Metadata adds ")
     expect(page.get_by_role("combobox", name="Experiment")).to_have_value("trial: 17 of 18 runs finished")
+
+
+def test_the_training_tab_opens_a_watched_experiment_and_then_a_run_of_it(visit: Visit, trial: Experiment) -> None:
+    page = visit(f"training&run={key_of(trial.name)}")
+    expect(page.get_by_role("button", name="Report", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#verdict-of-experiment")).to_contain_text("Metadata adds ")
+    expect(page.get_by_role("combobox", name="Experiment")).to_have_value("trial: 17 of 18 runs finished")
+
+    page.get_by_role("tab", name="Training").click()
+    page.locator("#runs").get_by_text("trial-multimodal-fold0-seed42", exact=True).first.click()
+    expect(page.locator("#card")).to_contain_text("Part of the experiment trial")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#verdict-of-comparison")).to_contain_text("trial-multimodal-fold0-seed42")

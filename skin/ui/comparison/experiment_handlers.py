@@ -7,7 +7,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from skin.errors import UserError
-from skin.experiments.experiment import Experiment, get, list_experiments
+from skin.experiments.experiment import Experiment, find, get, list_experiments
 from skin.experiments.kinds import find_kind
 from skin.experiments.results import Results, read
 from skin.experiments.sweep_results import SweepResults
@@ -57,7 +57,6 @@ def choose_experiment(workspace: Workspace, chosen: str | None, opened: str = ""
     """
     experiments = {experiment.name: experiment for experiment in list_experiments(workspace)}
     name = next((name for name in (chosen, opened, *experiments) if name in experiments), None)
-    choices = [(_label(experiment), own) for own, experiment in experiments.items()]
     key, notice = None, status_line(NOTHING_YET)
     if name is not None:
         try:
@@ -65,11 +64,20 @@ def choose_experiment(workspace: Workspace, chosen: str | None, opened: str = ""
         except UserError as error:
             notice = status_line(str(error))
     return [
-        gr.Dropdown(choices, value=name, visible=bool(experiments)),
+        gr.Dropdown(_choices(workspace), value=name, visible=bool(experiments)),
         key,
         gr.HTML(notice, visible=bool(notice)),
         gr.Column(visible=key is not None),
     ]
+
+
+def show_opened_experiment(workspace: Workspace, opened: str) -> Any:
+    """The experiment that a link or another tab opened, whichever was chosen before."""
+    return gr.Dropdown(_choices(workspace), value=opened) if opened and find(workspace, opened) else gr.skip()
+
+
+def _choices(workspace: Workspace) -> list[tuple[str, str]]:
+    return [(_label(experiment), experiment.name) for experiment in list_experiments(workspace)]
 
 
 def _label(experiment: Experiment) -> str:

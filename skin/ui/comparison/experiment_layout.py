@@ -10,6 +10,7 @@ from skin.ui.comparison.experiment_handlers import (
     choose_experiment,
     load_results,
     make_file,
+    show_opened_experiment,
     show_results,
 )
 from skin.ui.components import downloads
@@ -36,10 +37,13 @@ def build(context: AppContext, tab: gr.Tab) -> None:
     gr.on(
         [state.key.change], **{**state.listener(show_results, shown), "show_progress": "full"}, show_progress_on=verdict
     )
-    gr.on(
-        [tab.select, chosen.input],
-        with_gradio_errors(partial(choose_experiment, workspace)),
-        [chosen, context.opened_experiment],
-        [chosen, state.key, notice, content],
+    choosing = {
+        "fn": with_gradio_errors(partial(choose_experiment, workspace)),
+        "inputs": [chosen, context.opened_experiment],
+        "outputs": [chosen, state.key, notice, content],
         **PRIVATE_EVENT,
-    )
+    }
+    gr.on([tab.select, chosen.input], **choosing)
+    context.opened_experiment.change(
+        partial(show_opened_experiment, workspace), context.opened_experiment, chosen, **PRIVATE_EVENT
+    ).then(**choosing)

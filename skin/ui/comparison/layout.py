@@ -31,7 +31,7 @@ from skin.ui.components.open_datasets import OpenDatasets
 
 MAX_RUNS = len(plots.RUN_STYLES)
 
-EXPERIMENTS = "experiments"
+RUNS, EXPERIMENTS = "runs", "experiments"
 
 SECRET = "skin-lesion-lab"
 """Gradio keeps a browser's state encrypted; without a fixed word nothing is readable after a restart. No name of a run is secret."""
@@ -40,11 +40,15 @@ SECRET = "skin-lesion-lab"
 def build(context: AppContext) -> None:
     """Lay out and wire the tab."""
     with gr.Tabs() as tabs:
-        with gr.Tab("Run against run"):
+        with gr.Tab("Run against run", id=RUNS):
             _build_runs(context)
         with gr.Tab("Experiments", id=EXPERIMENTS) as experiments:
             experiment_layout.build(context, experiments)
-    context.opened_experiment.change(partial(gr.Tabs, selected=EXPERIMENTS), None, tabs, **PRIVATE_EVENT)
+    context.opened_experiment.change(_show_opened, context.opened_experiment, tabs, **PRIVATE_EVENT)
+
+
+def _show_opened(opened_experiment: str) -> gr.Tabs:
+    return gr.Tabs(selected=EXPERIMENTS if opened_experiment else RUNS)
 
 
 def _build_runs(context: AppContext) -> None:

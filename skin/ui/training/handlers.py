@@ -34,6 +34,9 @@ ALL_ROWS = "All runs and experiments: choose a row to watch it"
 OPEN_IN = {"performance": "Report", "comparison": "Compare", "predict": "Predict"}
 """Tabs that a finished run is opened in, and what the button says."""
 
+EXPERIMENT_OPENS_IN = ("comparison",)
+"""Those of the tabs that show an experiment, too, once a run of it has finished."""
+
 
 def refresh(workspace: Workspace, read_only: bool, chosen: str, last_snapshot: RunsSnapshot | None) -> Any:
     """The changes since `last_snapshot`; nothing at all is sent where nothing has."""
@@ -74,9 +77,11 @@ def _buttons(snapshot: RunsSnapshot) -> list[gr.Button]:
     """Stop, Resume, the tabs that a finished run is opened in, and the way back from an experiment's runs to all."""
     experiment, status = snapshot.watched_experiment, snapshot.status
     runs_now = experiment.is_at_work if experiment else status is not None and status.is_running
+    has_finished = bool(experiment and experiment.summary and experiment.summary.counts.get(State.FINISHED))
     is_done = status is not None and status.state is State.FINISHED
+    opens = [has_finished and tab in EXPERIMENT_OPENS_IN if experiment else is_done for tab in OPEN_IN]
     stop = gr.Button(_stop_label(snapshot) if runs_now else STOP, interactive=runs_now)
-    others = [gr.Button(interactive=on) for on in (snapshot.can_resume, *[is_done] * len(OPEN_IN))]
+    others = [gr.Button(interactive=on) for on in (snapshot.can_resume, *opens)]
     return [stop, *others, gr.Button(visible=snapshot.experiment is not None)]
 
 
@@ -131,11 +136,13 @@ def watch_latest_run() -> str:
     return LATEST_RUN
 
 
-def clear_opened_run() -> str:
-    """No run is open elsewhere."""
-    return ""
+def clear_opened() -> tuple[str, str]:
+    """Neither a run nor an experiment is open elsewhere."""
+    return "", ""
 
 
-def open_in_tab(tab: str, last_snapshot: RunsSnapshot | None) -> tuple[str, gr.Tabs]:
-    """Open the run that is watched in another tab."""
-    return (last_snapshot.run.name if last_snapshot and last_snapshot.run else ""), gr.Tabs(selected=tab)
+def open_in_tab(tab: str, last_snapshot: RunsSnapshot | None) -> tuple[str, str, gr.Tabs]:
+    """Open the run or the experiment that is watched in another tab."""
+    run = last_snapshot.run if last_snapshot else None
+    known = last_snapshot.watched_experiment if last_snapshot else None
+    return run.name if run else "", known.experiment.name if known else "", gr.Tabs(selected=tab)

@@ -15,7 +15,7 @@ from skin.ui.training.handlers import (
     ALL_ROWS,
     OPEN_IN,
     STOP,
-    clear_opened_run,
+    clear_opened,
     open_in_tab,
     refresh,
     resume,
@@ -85,8 +85,9 @@ def build(context: AppContext) -> None:
     run_files.wire_downloads(context.workspace, context.read_only, parts.files, parts.last_snapshot)
     for tab, button in parts.open_in.items():
         # Other tabs hear of a change only, so that a run that is opened again is first put away.
-        button.click(clear_opened_run, None, context.opened_run, **PRIVATE_EVENT).then(
-            partial(open_in_tab, tab), parts.last_snapshot, [context.opened_run, context.tabs], **PRIVATE_EVENT
+        opened = [context.opened_run, context.opened_experiment]
+        button.click(clear_opened, None, opened, **PRIVATE_EVENT).then(
+            partial(open_in_tab, tab), parts.last_snapshot, [*opened, context.tabs], **PRIVATE_EVENT
         )
     if parts.actions:
         started = start_form.wire_start(context, form_parts, parts.chosen)

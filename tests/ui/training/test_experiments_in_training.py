@@ -316,6 +316,17 @@ def test_a_shipped_experiment_is_neither_resumed_nor_deleted(bare: Workspace, tr
     assert not buttons(bare, TRIAL)[1].interactive
 
 
+def test_it_is_compared_once_a_run_has_finished_and_has_no_report_of_its_own(
+    bare: Workspace, trial: Experiment
+) -> None:
+    assert [button.interactive for button in buttons(bare, TRIAL)[2:5]] == [False, False, False]
+    finish(trial.all_runs[0])
+    assert [button.interactive for button in buttons(bare, TRIAL)[2:5]] == [False, True, False]
+    assert handlers.open_in_tab("comparison", run_snapshot.take_snapshot(bare, TRIAL))[:2] == ("", "trial")
+    member = trial.all_runs[0].name
+    assert handlers.open_in_tab("comparison", run_snapshot.take_snapshot(bare, member))[:2] == (member, "")
+
+
 def test_its_recipe_comes_back_into_the_form(bare: Workspace, trial: Experiment) -> None:
     preset, *settings = run_actions.load_settings(bare, run_snapshot.take_snapshot(bare, TRIAL))
 
