@@ -66,8 +66,10 @@ def _claimed(experiment: Experiment) -> Iterator[None]:
     """Claims the experiment for this process, which inside gives signs of life."""
     with experiment.locked():
         _check_undriven(experiment)
-        driver = Job.here(experiment.control.driver)
-        experiment.write_control(replace(experiment.control, driver=driver, stop=False))
+        control = experiment.control
+        driver = Job.here(control.driver)
+        is_to_stop = control.stop and control.driver == driver  # asked for since `start` made this process
+        experiment.write_control(replace(control, driver=driver, stop=is_to_stop))
     try:
         with beating([experiment.control_path]):
             yield

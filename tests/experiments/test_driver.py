@@ -113,6 +113,15 @@ def test_it_is_driven_from_a_process_of_its_own_and_stopped_as_a_whole(busy: Wor
         driver.stop(made)
 
 
+def test_a_driver_that_is_stopped_before_it_has_begun_begins_nothing(busy: Workspace, made: Experiment) -> None:
+    driver.start(busy, made)
+    driver.stop(made)  # its process takes seconds to load
+
+    wait_until(lambda: made.driver is None)
+    assert made.status().state is State.STOPPED
+    assert [run.status().job for run in made.all_runs] == [None, None]
+
+
 def test_a_killed_driver_is_replaced_and_what_it_handed_over_goes_on(busy: Workspace, made: Experiment) -> None:
     first, _ = made.all_runs
     driver.start(busy, made)

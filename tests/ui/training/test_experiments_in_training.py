@@ -267,6 +267,7 @@ def busy(bare: Workspace) -> Iterator[Workspace]:
     for known in experiments.list_experiments(bare):
         if known.driver or known.running:
             driver.stop(known)
+            wait_until(lambda known=known: known.driver is None and not known.running)
 
 
 def test_an_experiment_is_started_stopped_and_resumed(busy: Workspace, demo: Any) -> None:
