@@ -9,17 +9,22 @@ import numpy as np
 import typer
 
 from skin import run as runs
-from skin.cli.options import AsJson, Home, RunName
-from skin.cli.output import print_json, print_table, text
+from skin.cli.decision_tables import show_decisions
+from skin.cli.options import AsJson, Decision, Home, Prevalence, RunName, Target
+from skin.cli.output import interval, print_json, print_table, text
 from skin.data import datasets, splits
 from skin.errors import UsageError, UserError
+from skin.evaluation.chosen import DecisionChoice
 from skin.evaluation.compare import Comparison
 from skin.evaluation.compare import compare as compare_predictions
+from skin.evaluation.decision import DECISIONS, MOST_PROBABLE
 from skin.evaluation.evidence import warnings
 from skin.evaluation.metrics import METRICS, Estimate, metrics_of
+from skin.evaluation.operating_point import TARGET
 from skin.evaluation.origin import Origin
 from skin.evaluation.predictions import load_predictions
-from skin.evaluation.rebuild import rebuild
+from skin.evaluation.prevalence import UNCHANGED
+from skin.evaluation.rebuild import evaluate_saved, rebuild
 from skin.evaluation.report import Report, load_report
 from skin.evaluation.subgroups import subgroup_metrics
 from skin.evaluation.summary import NOT_COMPUTED, best, challenging, scope
@@ -43,31 +48,49 @@ def evaluate(
             "--save", help="Make the run's report.json anew from its saved predictions; --dataset adds groups."
         ),
     ] = False,
+    decision: Decision = MOST_PROBABLE,
+    target: Target = TARGET,
+    prevalence: Prevalence = UNCHANGED,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
     """Report how well a run does, from its saved report or, with --dataset, from the images.
 
-    Of a data set that the run was trained on only the asked part counts; of one that it never saw, every image.
+    Of a data set that the run was trained on only the asked part counts; of one that it never saw, every image. A prevalence
+    is what the predictive values of the operating points are for.
     """
     workspace = Workspace.locate(home)
     found = runs.get(workspace, run)
     if part not in ("test", "validation"):
         raise UsageError(f"The part must be test or validation, not {part!r}.")
     origin = Origin.of_run(found, part)
+    choice = DecisionChoice(decision, target, prevalence)
+    if save and choice != DecisionChoice():
+        raise UsageError(
+            "A saved report holds every decision rule: give --save without --decision, --target and --prevalence."
+        )
     if save:
         report = rebuild(found, datasets.load(dataset, workspace, console) if dataset else None)[part]
     else:
-        report = _evaluate_anew(found, dataset, part, workspace) if dataset else load_report(found.report_path)[part]
+        report = _evaluate(found, dataset, part, workspace, choice)
     if as_json:
         print_json(origin.to_dict(report))
     else:
         show_report(f"{found.name}, {part}", report, origin.gap(report))
+        show_decisions(report)
         if groups or (save and not report.subgroups):
             _show_groups(report, origin.group_gap(report))
 
 
-def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Report:
+def _evaluate(run: Run, dataset: str | None, part: str, workspace: Workspace, choice: DecisionChoice) -> Report:
+    if dataset:
+        return _evaluate_anew(run, dataset, part, workspace, choice)
+    if choice == DecisionChoice():
+        return load_report(run.report_path)[part]
+    return evaluate_saved(run, part, choice)
+
+
+def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace, choice: DecisionChoice) -> Report:
     dataset = datasets.load(name, workspace, console)
     parts = splits.Split.load(run.split_path).parts
     known = {image_id for image_ids in parts.values() for image_id in image_ids}
@@ -79,12 +102,14 @@ def _evaluate_anew(run: Run, name: str, part: str, workspace: Workspace) -> Repo
         raise UserError(
             f"{dataset.title} has none of the {part} images of {run.name}: give the data set it was trained on."
         )
-    return evaluate_on(Predictor(run), dataset, rows, workspace, console)
+    return evaluate_on(Predictor(run), dataset, rows, workspace, console, choice)
 
 
 def show_report(title: str, report: Report, gap: str = "") -> None:
     """Print the report; `gap` is the sentence on the metrics that it lacks."""
     print(f"{title}: {report.n} images of {report.n_lesions} lesions (95% intervals, resampling lesions)")
+    if report.decision != MOST_PROBABLE and (rule := DECISIONS.get(report.decision)):
+        print(f"Decided by the rule {report.decision}: {rule.help}")
     print_table(
         ["metric", "value", "low", "high"],
         [[metric.label, *_metric_cells(report.headline.get(name))] for name, metric in metrics_of(report.task).items()],
@@ -103,7 +128,7 @@ def show_report(title: str, report: Report, gap: str = "") -> None:
     print(best(report))
     print(challenging(report))
     for kind, low in (report.operating_point.called_low if report.operating_point else {}).items():
-        print(f"Low risk: {low.low_risk} of {low.images} {kind} images, {_interval(low.share)}.")
+        print(f"Low risk: {low.low_risk} of {low.images} {kind} images, {interval(low.share)}.")
 
 
 def _metric_cells(estimate: Estimate | None) -> list[str]:
@@ -119,18 +144,10 @@ def _show_groups(report: Report, gap: str) -> None:
         print_table(
             [grouping, "images", *(METRICS[name].label for name in subgroup_metrics(report.task))],
             [
-                [name, group.n, *(_interval(group.headline.get(metric)) for metric in subgroup_metrics(report.task))]
+                [name, group.n, *(interval(group.headline.get(metric)) for metric in subgroup_metrics(report.task))]
                 for name, group in groups.items()
             ],
         )
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return NOT_COMPUTED
-    if np.isnan(estimate.low):
-        return "-"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def compare(

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from skin.errors import UsageError
+from skin.evaluation.decision import DECISIONS
+from skin.evaluation.prevalence import FORMAT
 
 Home = Annotated[
     Path | None,
@@ -25,6 +27,14 @@ Config = Annotated[
         metavar="FILE", help="A JSON file of settings, as the config.json of a run; other options win over it."
     ),
 ]
+Decision = Annotated[
+    str, typer.Option(metavar="RULE", help=f"Rule that decides on a diagnosis: {', '.join(DECISIONS)}.")
+]
+Target = Annotated[
+    float,
+    typer.Option(help="Of --decision sensitivity: share of the malignant validation images that it is set to find."),
+]
+Prevalence = Annotated[str, typer.Option(metavar="SHARES", help=f"Shares of the diagnoses where it is used: {FORMAT}.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the path of a run folder.")]
 
 

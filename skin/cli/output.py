@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+
+from skin.evaluation.metrics import Estimate
+from skin.evaluation.summary import NOT_COMPUTED
+
 
 def print_json(facts: object) -> None:
     """Print the facts as indented JSON."""
@@ -17,6 +22,15 @@ def print_table(header: list[str], rows: list[list[Any]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def interval(estimate: Estimate | None) -> str:
+    """An estimate with its interval, a dash where it is undefined."""
+    if estimate is None:
+        return NOT_COMPUTED
+    if np.isnan(estimate.low):
+        return "-"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def text(value: object) -> str:

@@ -33,6 +33,14 @@ def save_temperature(path: Path, temperature: float) -> None:
     write_atomically(path, json.dumps({"temperature": temperature}).encode())
 
 
+def known_temperature(path: Path) -> float | None:
+    """The temperature that `save_temperature` wrote, None where the file is missing or damaged."""
+    try:
+        return load_temperature(path)
+    except UserError:
+        return None
+
+
 def load_temperature(path: Path) -> float:
     """The temperature that `save_temperature` wrote. Raises UserError when the file is missing or damaged."""
     try:

@@ -105,17 +105,17 @@ def confusions(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
 
 def recalls(confusion: Floats) -> Floats:
     """Recall of each class, of shape (..., n_classes); NaN for a class without images."""
-    return _ratio(_diagonal(confusion), confusion.sum(axis=-1))
+    return ratio(_diagonal(confusion), confusion.sum(axis=-1))
 
 
 def precisions(confusion: Floats) -> Floats:
     """Precision of each class, of shape (..., n_classes); NaN for a class that is never predicted."""
-    return _ratio(_diagonal(confusion), confusion.sum(axis=-2))
+    return ratio(_diagonal(confusion), confusion.sum(axis=-2))
 
 
 def f1_scores(confusion: Floats) -> Floats:
     """F1 of each class, of shape (..., n_classes); NaN for a class neither present nor predicted."""
-    return _ratio(2 * _diagonal(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
+    return ratio(2 * _diagonal(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
 def auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
@@ -133,7 +133,7 @@ def auc(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
     commons = _sums(low, n_levels, weights, common / 2) + _sums(high, n_levels, weights, common / 2)
     outscored = np.einsum("rl,rl->r", rares, commons.T.cumsum(axis=0).T)
     pairs = rares.sum(axis=1) * (weights @ common)
-    return _ratio(outscored if rare_is_positive else pairs - outscored, pairs)
+    return ratio(outscored if rare_is_positive else pairs - outscored, pairs)
 
 
 def class_recalls(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
@@ -153,14 +153,20 @@ def class_aucs(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
 
 
 def detection(positive: NDArray[np.bool_], called: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Sensitivity, specificity and positive predictive value, of shape (n_resamples, n_thresholds, 3).
+    """Sensitivity, specificity, positive and negative predictive value, of shape (n_resamples, n_thresholds, 4).
 
     `positive` says of each image whether it is of the kind sought, of shape (n_images,), and `called`, of shape
     (n_images, n_thresholds), whether it is taken for one.
     """
     found, left_alone = weights @ (called & positive[:, None]), weights @ ~(called | positive[:, None])
     positives, negatives = (weights @ positive)[:, None], (weights @ ~positive)[:, None]
-    return np.stack([_ratio(found, positives), _ratio(left_alone, negatives), _ratio(found, weights @ called)], axis=-1)
+    shares = (
+        ratio(found, positives),
+        ratio(left_alone, negatives),
+        ratio(found, weights @ called),
+        ratio(left_alone, weights @ ~called),
+    )
+    return np.stack(shares, axis=-1)
 
 
 def malignant_scores(task: Task, probabilities: Floats) -> Floats:
@@ -175,7 +181,7 @@ def is_malignant(task: Task, truth: Truth) -> NDArray[np.bool_]:
 
 
 def _accuracy(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
-    return _ratio(weights @ (probabilities.argmax(axis=1) == truth), weights.sum(axis=1))
+    return ratio(weights @ (probabilities.argmax(axis=1) == truth), weights.sum(axis=1))
 
 
 def _balanced_accuracy(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
@@ -190,7 +196,7 @@ def _macro_f1(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> 
 def _weighted_f1(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
     confusion = confusions(truth, probabilities, weights)
     support = confusion.sum(axis=2)
-    return _ratio(np.nansum(f1_scores(confusion) * support, axis=1), support.sum(axis=1))
+    return ratio(np.nansum(f1_scores(confusion) * support, axis=1), support.sum(axis=1))
 
 
 def _macro_auc(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
@@ -205,16 +211,47 @@ def _malignant_auc(task: Task, truth: Truth, probabilities: Floats, weights: Flo
     return auc(is_malignant(task, truth), malignant_scores(task, probabilities), weights)
 
 
-def _expected_calibration_error(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+def expected_calibration_error(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Mean gap between confidence and accuracy over N_BINS bins of confidence (Guo et al. 2017)."""
     gaps = (probabilities.argmax(axis=1) == truth) - probabilities.max(axis=1)
     of_bins = _sums(confidence_bins(probabilities), N_BINS, weights, gaps)
-    return _ratio(np.abs(of_bins).sum(axis=1), weights.sum(axis=1))
+    return ratio(np.abs(of_bins).sum(axis=1), weights.sum(axis=1))
+
+
+def class_calibration_errors(truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Mean gap between each class's probability and its share over N_BINS bins of it, of shape (n_resamples, n_classes).
+
+    The class-wise calibration error of Kull et al. 2019.
+    """
+    total = weights.sum(axis=1)
+    errors = []
+    for k, column in enumerate(probabilities.T):
+        of_bins = _sums(_bins(column), N_BINS, weights, (truth == k) - column.astype(np.float64))
+        errors.append(ratio(np.abs(of_bins).sum(axis=1), total))
+    return np.stack(errors, axis=1)
+
+
+def brier_score(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Mean squared distance of the probabilities from the truth, summed over the classes (Brier 1950): 0 to 2."""
+    distances = (probabilities.astype(np.float64) - np.eye(probabilities.shape[1])[truth]) ** 2
+    return ratio(weights @ distances.sum(axis=1), weights.sum(axis=1))
+
+
+def log_loss(_: Task, truth: Truth, probabilities: Floats, weights: Floats) -> Floats:
+    """Mean of minus the logarithm of the true diagnosis' probability, of which a zero counts as float32's epsilon."""
+    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    losses = -np.log(np.maximum(of_truth, np.finfo(np.float32).eps))
+    return ratio(weights @ losses, weights.sum(axis=1))
 
 
 def confidence_bins(probabilities: Floats) -> NDArray[np.int64]:
     """The bin (low, high], of N_BINS, that each image's highest probability lies in, of shape (n_images,)."""
+    return _bins(probabilities.max(axis=1))
+
+
+def _bins(values: Floats) -> NDArray[np.int64]:
     inner_edges = np.linspace(0, 1, N_BINS + 1)[1:-1]
-    bins: NDArray[np.int64] = np.digitize(probabilities.max(axis=1), inner_edges, right=True)
+    bins: NDArray[np.int64] = np.digitize(values, inner_edges, right=True)
     return bins
 
 
@@ -222,7 +259,7 @@ def _diagonal(confusion: Floats) -> Floats:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """The quotient, NaN where nothing is counted."""
     quotient: Floats = np.full(np.broadcast(numerator, denominator).shape, np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator > 0)
@@ -231,7 +268,7 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 def _mean(by_class: Floats) -> Floats:
     """Mean over the classes that are defined, of shape (n_resamples,)."""
-    return _ratio(np.nansum(by_class, axis=1), np.isfinite(by_class).sum(axis=1))
+    return ratio(np.nansum(by_class, axis=1), np.isfinite(by_class).sum(axis=1))
 
 
 METRICS: dict[str, Metric] = {
@@ -263,7 +300,21 @@ METRICS: dict[str, Metric] = {
     "ece": Metric(
         "Calibration error",
         "Mean gap between confidence and accuracy over 15 bins of confidence (Guo et al. 2017); lower is better.",
-        _expected_calibration_error,
+        expected_calibration_error,
+        higher_is_better=False,
+        needs_probabilities=True,
+    ),
+    "brier": Metric(
+        "Brier score",
+        "Mean squared distance of the probabilities from the truth, summed over the diagnoses (Brier 1950); lower is better.",
+        brier_score,
+        higher_is_better=False,
+        needs_probabilities=True,
+    ),
+    "log_loss": Metric(
+        "Log loss",
+        "Mean of minus the logarithm of the true diagnosis' probability (cross-entropy); lower is better.",
+        log_loss,
         higher_is_better=False,
         needs_probabilities=True,
     ),

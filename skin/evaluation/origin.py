@@ -79,7 +79,7 @@ class Origin:
             "scope": scope(report),
             "settings": self.settings,
             "warnings": warnings(report),
-            "not_computed": dict.fromkeys(report.not_computed, self.command),
+            "not_computed": dict.fromkeys([*report.not_computed, *_later(report)], self.command),
             "best": best(report),
             "challenging": challenging(report),
             **values,
@@ -87,16 +87,25 @@ class Origin:
 
     def gap(self, report: Report) -> str:
         """The sentence on the metrics that the report lacks and the command that computes them, "" where it has all."""
-        return _lack("this report", report.not_computed, self.command)
+        labels = [*(METRICS[name].label for name in report.not_computed), *_later(report).values()]
+        return _lack("this report", labels, self.command)
 
     def group_gap(self, report: Report) -> str:
         """Likewise on the metrics of the groups of images."""
-        return _lack("the report of these groups", report.not_computed_of_groups, self.group_command)
+        labels = [METRICS[name].label for name in report.not_computed_of_groups]
+        return _lack("the report of these groups", labels, self.group_command)
 
 
-def _lack(what: str, names: Sequence[str], command: str) -> str:
-    labels = ", ".join(METRICS[name].label for name in names)
-    return f"Not computed when {what} was made: {labels}; `{command}` computes it." if labels else ""
+LATER = {"decisions": "decision rules", "operating_points": "operating points", "calibration": "calibration"}
+"""Sections that a report made before them lacks, by their keys in JSON, and in words."""
+
+
+def _later(report: Report) -> dict[str, str]:
+    return LATER if report.is_without_decisions else {}
+
+
+def _lack(what: str, labels: Sequence[str], command: str) -> str:
+    return f"Not computed when {what} was made: {', '.join(labels)}; `{command}` computes it." if labels else ""
 
 
 UNKNOWN = Origin()

@@ -8,8 +8,10 @@ import numpy as np
 from skin.data.dataset import Dataset
 from skin.data.groups import Groups, group
 from skin.errors import UserError
+from skin.evaluation.calibration import known_temperature
+from skin.evaluation.chosen import DecisionChoice, choose
 from skin.evaluation.predictions import Parts, Predictions, load_predictions
-from skin.evaluation.report import Evaluation, Report, evaluate_parts, load_report, save_report
+from skin.evaluation.report import Evaluation, Report, evaluate, evaluate_parts, load_report, save_report
 from skin.run import Run, is_shipped
 
 
@@ -22,7 +24,8 @@ def rebuild(run: Run, dataset: Dataset | None = None) -> Parts[Report]:
     """
     _check_replaceable(run)
     predictions = load_predictions(run.predictions_path)
-    reports = evaluate_parts(predictions, _groups(run, predictions, dataset) if dataset else None)
+    groups = _groups(run, predictions, dataset) if dataset else None
+    reports = evaluate_parts(predictions, groups, known_temperature(run.calibration_path))
     with run.locked():
         _check_replaceable(run)
         known = {} if dataset else _old(run)
@@ -30,6 +33,19 @@ def rebuild(run: Run, dataset: Dataset | None = None) -> Parts[Report]:
         saved = {part: _completed(report, known.get(part), now) for part, report in reports.items()}
         save_report(run.report_path, saved)
     return Parts(run.report_path, saved)
+
+
+def evaluate_saved(run: Run, part: str, choice: DecisionChoice) -> Report:
+    """The report of a part from the run's saved predictions, under another decision than the report that it keeps.
+
+    Raises UserError where the predictions are damaged, or the choice is not one of the run's.
+    """
+    parts = load_predictions(run.predictions_path)
+    chosen = choose(parts["validation"], choice)
+    report = evaluate(parts[part], chosen, temperature=known_temperature(run.calibration_path))
+    old, now = _old(run).get(part), Evaluation.now()
+    evaluation = dataclasses.replace(old.evaluation, version=now.version, date=now.date) if old else now
+    return dataclasses.replace(report, evaluation=evaluation)
 
 
 def _check_replaceable(run: Run) -> None:

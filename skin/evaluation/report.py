@@ -17,10 +17,20 @@ from skin.data.dataset import Dataset
 from skin.data.groups import Groups
 from skin.errors import UserError
 from skin.evaluation import metrics
+from skin.evaluation.chosen import Chosen, choose
+from skin.evaluation.decision import MOST_PROBABLE, DecisionReport, decided_labels, judge_decisions
 from skin.evaluation.headline import headline, resampled
 from skin.evaluation.metrics import METRICS, Estimate, Floats, metrics_of
-from skin.evaluation.operating_point import OperatingPoint, Thresholds, choose_thresholds, operating_point
+from skin.evaluation.operating_point import (
+    NetBenefit,
+    OperatingPoint,
+    ThresholdReport,
+    decision_curve,
+    judge_targets,
+    operating_point,
+)
 from skin.evaluation.predictions import RESTORE, Parts, Predictions, load_predictions
+from skin.evaluation.reliability import CalibrationReport, calibration_report
 from skin.evaluation.subgroups import SUBGROUP_METRICS, Subgroup, subgroup_metrics, subgroups
 from skin.files import read_json, write_atomically
 from skin.records import checked, from_plain, to_plain
@@ -73,8 +83,10 @@ class Report:
     """The evaluation of one part: headline metrics with intervals, each diagnosis, and who is taken for whom.
 
     `confusion` has shape (n_classes, n_classes): rows are the truth, columns the prediction. `subgroups` holds each group's by the name
-    of the grouping and of the group. A report that another version made may lack some of METRICS in `headline` and of
-    SUBGROUP_METRICS in the groups.
+    of the grouping and of the group. `decision` names the row of DECISIONS that these, and the metrics which take no
+    probabilities, go by; `decisions` compares all rows. `prevalence` is the one that the predictive values of
+    `operating_points` are for, None for that of the images. A report that another version made may lack some of METRICS in
+    `headline` and of SUBGROUP_METRICS in the groups, and be empty in what came later.
     """
 
     n: int
@@ -86,6 +98,12 @@ class Report:
     subgroups: dict[str, dict[str, Subgroup]] = dataclasses.field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
     task: Task = HAM10000
+    decision: str = MOST_PROBABLE
+    prevalence: dict[str, float] | None = None
+    decisions: dict[str, DecisionReport] = dataclasses.field(default_factory=dict)
+    operating_points: tuple[ThresholdReport, ...] = ()
+    decision_curve: tuple[NetBenefit, ...] = ()
+    calibration: CalibrationReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: the headline metrics stand beside the other keys, and null stands for undefined.
@@ -122,6 +140,15 @@ class Report:
         return tuple(name for name in metrics_of(self.task) if name not in self.headline)
 
     @property
+    def is_without_decisions(self) -> bool:
+        """True of a report of probabilities that was made before there were decisions, operating points and the calibration."""
+        return self.calibration is None and any(
+            np.isfinite(self.headline[name].value)
+            for name, metric in METRICS.items()
+            if metric.needs_probabilities and name in self.headline
+        )
+
+    @property
     def not_computed_of_groups(self) -> tuple[str, ...]:
         """The SUBGROUP_METRICS that a group lacks, likewise."""
         groups = [group for groups in self.subgroups.values() for group in groups.values()]
@@ -134,38 +161,73 @@ def _known(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: values[name] for name in names if name in values}
 
 
-def evaluate(predictions: Predictions, thresholds: Thresholds | None = None, groups: Groups | None = None) -> Report:
-    """Judge the predictions; with thresholds from the validation part the operating point, with groups each of these.
+def evaluate(
+    predictions: Predictions,
+    chosen: Chosen | None = None,
+    groups: Groups | None = None,
+    temperature: float | None = None,
+) -> Report:
+    """Judge the predictions; with what was chosen on the validation part the decisions and operating points, with groups
+    each of these, with the temperature that is in the predictions the calibration before it.
 
-    Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined.
+    Bare diagnoses have no ranking and no confidence: what needs probabilities is then undefined. Raises UserError where the
+    chosen prevalence cannot be judged on these images.
     """
-    (confusion,) = metrics.confusions(
-        predictions.truth, predictions.probabilities, np.ones((1, len(predictions.truth)))
-    )
-    return Report(
+    decided = _decided(predictions, chosen) if chosen else None
+    labels = decided or predictions
+    (confusion,) = metrics.confusions(labels.truth, labels.probabilities, np.ones((1, len(labels.truth))))
+    report = Report(
         n=len(predictions.image_ids),
         n_lesions=len(set(predictions.lesion_ids)),
-        headline=headline(predictions),
-        per_class=_per_class(predictions, confusion),
+        headline=headline(predictions, decided=decided),
+        per_class=_per_class(predictions, labels, confusion),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
-        operating_point=operating_point(thresholds, predictions)
-        if thresholds and predictions.task.tells_malignant
-        else None,
-        subgroups={name: subgroups(predictions, members) for name, members in (groups or {}).items()},
+        subgroups={name: subgroups(predictions, members, decided) for name, members in (groups or {}).items()},
         task=predictions.task,
+        calibration=calibration_report(predictions, temperature, chosen.shares if chosen else None),
+    )
+    return _with_chosen(report, predictions, chosen) if chosen else report
+
+
+def _decided(predictions: Predictions, chosen: Chosen) -> Predictions | None:
+    """The decisions of the chosen rule as bare diagnoses; None where these are the most probable ones."""
+    if chosen.decision == MOST_PROBABLE or predictions.are_labels:
+        return None
+    return decided_labels(chosen.decisions[chosen.decision], predictions)
+
+
+def _with_chosen(report: Report, predictions: Predictions, chosen: Chosen) -> Report:
+    """The report with what the rules and thresholds that were chosen on the validation part achieve."""
+    report = dataclasses.replace(
+        report,
+        decision=chosen.decision,
+        prevalence=dict(chosen.prevalence.shares) if chosen.prevalence else None,
+        decisions=judge_decisions(chosen.decisions, predictions),
+    )
+    if not predictions.task.tells_malignant:
+        return report
+    report = dataclasses.replace(report, operating_point=operating_point(chosen.thresholds, predictions))
+    if predictions.are_labels or not chosen.targets:
+        return report
+    return dataclasses.replace(
+        report,
+        operating_points=judge_targets(chosen.targets, predictions, chosen.prevalence),
+        decision_curve=decision_curve(predictions),
     )
 
 
-def evaluate_parts(parts: Mapping[str, Predictions], groups: Groups | None = None) -> dict[str, Report]:
-    """The report of each part, thresholds being chosen on the part "validation" where there is one."""
-    thresholds = choose_thresholds(parts["validation"]) if "validation" in parts else None
-    return {part: evaluate(predictions, thresholds, groups) for part, predictions in parts.items()}
+def evaluate_parts(
+    parts: Mapping[str, Predictions], groups: Groups | None = None, temperature: float | None = None
+) -> dict[str, Report]:
+    """The report of each part, thresholds and rules being chosen on the part "validation" where there is one."""
+    chosen = choose(parts["validation"]) if "validation" in parts else None
+    return {part: evaluate(predictions, chosen, groups, temperature) for part, predictions in parts.items()}
 
 
-def _per_class(predictions: Predictions, confusion: Floats) -> dict[str, ClassReport]:
+def _per_class(predictions: Predictions, labels: Predictions, confusion: Floats) -> dict[str, ClassReport]:
     lesions = np.array(predictions.lesion_ids)
-    recalls = [Estimate.of(values) for values in resampled(predictions, metrics.class_recalls).T]
-    f1_scores = [Estimate.of(values) for values in resampled(predictions, metrics.class_f1_scores).T]
+    recalls = [Estimate.of(values) for values in resampled(labels, metrics.class_recalls).T]
+    f1_scores = [Estimate.of(values) for values in resampled(labels, metrics.class_f1_scores).T]
     aucs = metrics.class_aucs(predictions.truth, predictions.probabilities, np.ones((1, len(predictions.truth))))[0]
     return {
         code: ClassReport(
@@ -223,6 +285,8 @@ def _checked(report: Report) -> Report:
         raise ValueError(f"the confusion matrix is not {size} by {size}")
     if report.operating_point and report.operating_point.thresholds.diagnoses.keys() != codes:
         raise ValueError("thresholds are missing")
+    if report.calibration and report.calibration.after.per_class.keys() != codes:
+        raise ValueError("the calibration of a diagnosis is missing")
     if not any(row.support for row in report.per_class.values()):
         raise ValueError("no diagnosis has an image")
     return checked(report)

@@ -40,14 +40,18 @@ MIN_LESIONS = 20
 """Groups with fewer lesions get no figure: one or two more or less would change it, and no resample shows that."""
 
 
-def subgroups(predictions: Predictions, group_of: Mapping[str, str]) -> dict[str, Subgroup]:
-    """Each group of the images, in the alphabet's order but for "unknown", which comes last."""
+def subgroups(
+    predictions: Predictions, group_of: Mapping[str, str], decided: Predictions | None = None
+) -> dict[str, Subgroup]:
+    """Each group of the images, in the alphabet's order but for "unknown", which comes last; `decided` as of `headline`."""
     names = np.array([group_of[image_id] for image_id in predictions.image_ids])
     ordered = sorted(set(names.tolist()), key=lambda name: (name == UNKNOWN, name))
-    return {name: _subgroup(predictions.only(names == name)) for name in ordered}
+    return {
+        name: _subgroup(predictions.only(names == name), decided and decided.only(names == name)) for name in ordered
+    }
 
 
-def _subgroup(predictions: Predictions) -> Subgroup:
+def _subgroup(predictions: Predictions, decided: Predictions | None) -> Subgroup:
     lesions = np.array(predictions.lesion_ids)
     task = predictions.task
     judged = subgroup_metrics(task)
@@ -57,4 +61,4 @@ def _subgroup(predictions: Predictions) -> Subgroup:
         if all(len(np.unique(lesions[kind])) >= MIN_LESIONS for kind in SUBGROUP_METRICS[name](task, predictions.truth))
     ]
     undefined = dict.fromkeys(judged, Estimate(np.nan, np.nan, np.nan))
-    return Subgroup(len(lesions), len(np.unique(lesions)), undefined | headline(predictions, enough))
+    return Subgroup(len(lesions), len(np.unique(lesions)), undefined | headline(predictions, enough, decided))

@@ -8,6 +8,11 @@ from skin.task import MALIGNANT_OR_NOT, Diagnosis, listed
 NOT_COMPUTED = "not computed"
 """Stands for a metric that a report lacks, because another version made it."""
 
+SETS_PROMISE = (
+    "Prediction sets are made to hold the truth for 90% of the images of each diagnosis. The promise holds for images like "
+    "those that they were made on: another camera, clinic or kind of patient may break it."
+)
+
 
 def scope(report: Report) -> list[str]:
     """A sentence on each way in which the labels of the images are not those of the model."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from skin.data.dataset import Dataset
 from skin.data.groups import group
 from skin.errors import UserError
+from skin.evaluation.calibration import known_temperature
+from skin.evaluation.chosen import DecisionChoice, choose
 from skin.evaluation.metrics import Floats, is_malignant, malignant_scores
-from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.evaluation.report import Evaluation, Report, evaluate
 from skin.inference.predictor import Predictor, predictions_of
@@ -40,12 +41,17 @@ class Shared:
 
 
 def evaluate_on(
-    predictor: Predictor, dataset: Dataset, rows: NDArray[np.int64], workspace: Workspace, progress: Progress = silent
+    predictor: Predictor,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    workspace: Workspace,
+    progress: Progress = silent,
+    choice: DecisionChoice = DecisionChoice(),
 ) -> Report:
-    """The report of a run on these rows of a data set, as far as their labels are the run's.
+    """The report of a run on these rows of a data set, as far as their labels are the run's, under the chosen decision.
 
     Where no label is, and both tasks tell what is malignant, it is of MALIGNANT_OR_NOT. Raises UserError where not even
-    that can be judged.
+    that can be judged, or the choice is not one of the run's.
     """
     shared = Shared.of(dataset, predictor.task)
     known = np.array([row for row in rows if dataset.images[row].diagnosis in shared.codes], np.int64)
@@ -53,9 +59,10 @@ def evaluate_on(
     predictions = judge(predictor, dataset, known if len(known) else rows, workspace, progress)
     validation = load_predictions(predictor.run.predictions_path)["validation"]
     if len(known):
-        report = evaluate(predictions, choose_thresholds(validation), group(dataset))
+        temperature = known_temperature(predictor.run.calibration_path)
+        report = evaluate(predictions, choose(validation, choice), group(dataset), temperature)
         return dataclasses.replace(report, evaluation=Evaluation.now(dataset, shared.strange))
-    report = evaluate(predictions, choose_thresholds(malignant_or_not(validation)), group(dataset))
+    report = evaluate(predictions, choose(malignant_or_not(validation), choice), group(dataset))
     return dataclasses.replace(_without_sets(report), evaluation=Evaluation.now(dataset, dataset.unknown_labels))
 
 
@@ -110,5 +117,8 @@ def _without_sets(report: Report) -> Report:
     if point is None:
         return report
     return dataclasses.replace(
-        report, operating_point=dataclasses.replace(point, coverage=np.nan, set_size=np.nan, called_low={})
+        report,
+        operating_point=dataclasses.replace(
+            point, coverage=np.nan, set_size=np.nan, called_low={}, coverage_by_class={}
+        ),
     )

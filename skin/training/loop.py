@@ -309,7 +309,7 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
         for part in rows
     }
     save_predictions(run.predictions_path, predictions)
-    reports = evaluate_parts(predictions, group(dataset))
+    reports = evaluate_parts(predictions, group(dataset), temperature)
     evaluation = Evaluation.now(dataset)
     save_report(
         run.report_path,

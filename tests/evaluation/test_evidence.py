@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ham import CODES
 
+from skin.evaluation.chosen import choose
 from skin.evaluation.evidence import few_behind, few_lesions, is_chosen, warnings
-from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.origin import UNKNOWN
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import Report, evaluate, load_report
@@ -28,7 +28,7 @@ def predictions(lesions: dict[int, int], images_each: int = 1, right: bool = Tru
 
 
 def report(part: Predictions, validation: Predictions) -> Report:
-    return evaluate(part, choose_thresholds(validation))
+    return evaluate(part, choose(validation))
 
 
 ENOUGH = predictions(dict.fromkeys(range(len(CODES)), 40))

@@ -54,6 +54,8 @@ ORACLES: dict[str, Callable[[NDArray[np.int64], NDArray[np.float64]], float]] = 
     "melanoma_sensitivity": melanoma_recall,
     "malignant_auc": lambda truth, p: sk.roc_auc_score(np.isin(truth, MALIGNANT), p[:, MALIGNANT].sum(axis=1)),
     "ece": calibration_error,
+    "brier": lambda truth, p: float(((p - np.eye(7)[truth]) ** 2).sum(axis=1).mean()),
+    "log_loss": lambda truth, p: -np.log(np.maximum(p[np.arange(len(truth)), truth], 2**-23)).mean(),
 }
 
 
@@ -96,6 +98,16 @@ def test_macro_auc_is_that_of_scikit_learn() -> None:
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     (value,) = METRICS["macro_auc"].function(HAM10000, truth, probabilities, np.ones((1, len(truth))))
     assert value == pytest.approx(sk.roc_auc_score(truth, probabilities, multi_class="ovr"))
+
+
+def test_log_loss_and_brier_score_are_those_of_scikit_learn() -> None:
+    truth, probabilities = sample()
+    probabilities = (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+    ones = np.ones((1, len(truth)))
+    values = {name: METRICS[name].function(HAM10000, truth, probabilities, ones)[0] for name in ("log_loss", "brier")}
+    assert values["log_loss"] == pytest.approx(sk.log_loss(truth, probabilities), rel=1e-5)
+    by_class = [sk.brier_score_loss(truth == k, probabilities[:, k]) for k in range(7)]
+    assert values["brier"] == pytest.approx(sum(by_class), rel=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])

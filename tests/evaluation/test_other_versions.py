@@ -30,7 +30,10 @@ OLDEST = Path(__file__).with_name("report-0.1.0.json")
 """The report of `ham10000-image` at its first commit."""
 
 MINE, OTHER = "mine", "other"
-KEPT = ("config.json", "status.json", "history.jsonl", "split.csv", "predictions.npz", "report.json")
+KEPT = (
+    *("config.json", "status.json", "history.jsonl", "split.csv", "calibration.json"),
+    *("predictions.npz", "report.json"),
+)
 ANYTHING = {"value": 0.5, "low": 0.4, "high": 0.6}
 
 
@@ -73,6 +76,15 @@ def without_metrics(reports: dict[str, Any]) -> dict[str, Any]:
                 del row[measure]
         for group in (group for groups in report["subgroups"].values() for group in groups.values()):
             del group["headline"]["accuracy"]
+    return reports
+
+
+def without_decisions(reports: dict[str, Any]) -> dict[str, Any]:
+    """As the version before there were decision rules wrote it."""
+    for report in reports.values():
+        for name in ("decision", "prevalence", "decisions", "operating_points", "decision_curve", "calibration"):
+            del report[name]
+        del report["operating_point"]["coverage_by_class"]
     return reports
 
 
@@ -119,7 +131,8 @@ def shown(workspace: Workspace) -> dict[str, str]:
 def test_a_report_of_the_first_version_is_shown_everywhere(home: Workspace) -> None:
     edit(home, by_the_first_version)
     places = shown(home)
-    assert "not computed" not in "".join(places.values())
+    later = {"brier", "log_loss", "decisions", "operating_points", "calibration"}
+    assert json.loads(places["evaluate --json"])["not_computed"].keys() == later
     accuracy = json.loads(OLDEST.read_text())["test"]["accuracy"]["value"]
     for place in ("evaluate", "performance", "training card", "training table", "comparison", "Report (HTML)"):
         assert f"{accuracy:.3f}" in places[place], place
@@ -167,6 +180,29 @@ def test_a_metric_that_the_report_lacks_is_not_computed_and_the_command_that_is_
     incomplete = {name: place for name, place in shown(home).items() if "ot computed" in place}
     assert incomplete.keys() == {"evaluate --groups", "performance groups", "Report (HTML)"}
     assert all(f"{advised} --dataset DATASET" in place for place in incomplete.values())
+
+
+def test_a_report_from_before_there_were_decisions_says_what_adds_them(home: Workspace) -> None:
+    before = json.loads(command(home, "evaluate", MINE, "--json"))
+    edit(home, without_decisions)
+    advised = f"python -m skin evaluate {MINE} --save"
+    places = shown(home)
+    lack = f"Not computed when this report was made: decision rules, operating points, calibration; `{advised}` computes it"
+    for place in ("evaluate", "performance", "Report (HTML)"):
+        assert lack in places[place], place
+    later = ("decisions", "operating_points", "calibration")
+    assert json.loads(places["evaluate --json"])["not_computed"] == dict.fromkeys(later, advised)
+    subject = load_by_key(home, ReportKey.of_run(home, MINE, "test"))
+    assert performance_handlers.show_decisions(subject)[1] == performance_handlers.show_targets(subject) == ""
+    assert performance_handlers.show_calibration(subject) == ""
+    under = json.loads(command(home, "evaluate", MINE, "--decision", "balanced", "--json"))
+    assert under["accuracy"] == before["decisions"]["balanced"]["figures"]["accuracy"]
+
+    command(home, *shlex.split(advised)[3:])
+    after = json.loads(command(home, "evaluate", MINE, "--json"))
+    assert {name: after[name] for name in (*later, "not_computed")} == {
+        name: before[name] for name in (*later, "not_computed")
+    }
 
 
 def test_a_new_metric_leaves_every_report_readable(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
