@@ -48,6 +48,8 @@ def translucent(colour: str, opacity: float) -> str:
 GRID = translucent(GREY, 0.25)
 TRANSPARENT = translucent("#000000", 0)
 HATCHING = translucent(WHITE, 0.6)
+BAND = translucent(ACCENT, 0.2)
+"""Ground between the ends of an interval along a line of ACCENT."""
 
 HEAT_SCALE = ((0.0, translucent(ACCENT, 0.04)), (1.0, translucent(ACCENT, 0.6)))
 """Colour scale of heat maps: nothing is the page itself, and everything still bears its text, whatever the theme."""

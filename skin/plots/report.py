@@ -1,6 +1,6 @@
 """Figures of one report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -12,11 +12,11 @@ from plotly.subplots import make_subplots
 
 from skin.evaluation import metrics
 from skin.evaluation.metrics import Estimate, Floats
-from skin.evaluation.operating_point import OperatingPoint
+from skin.evaluation.operating_point import NetBenefit, OperatingPoint
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import Report
 from skin.plots.style import colours, styled
-from skin.theme import ACCENT, F1_SCALE, GREY, WHITE
+from skin.theme import ACCENT, BAND, F1_SCALE, GREY, WHITE
 
 MAX_POINTS = 200
 """Points of a curve that are drawn."""
@@ -87,32 +87,64 @@ def precision_recall_curves(predictions: Predictions) -> go.Figure:
     return _unit_square(figure, "recall", "precision")
 
 
-def calibration_curve(predictions: Predictions) -> go.Figure:
-    """Accuracy against confidence in 15 bins, and how many images lie in each; on the diagonal is calibrated."""
-    confidence = predictions.probabilities.max(axis=1)
-    right = predictions.predicted == predictions.truth
-    bins = metrics.confidence_bins(predictions.probabilities)
-    filled = np.unique(bins)
-    counts = [int((bins == k).sum()) for k in filled]
-    means = [float(confidence[bins == k].mean()) for k in filled]
+def calibration_curve(predictions: Predictions, before: Predictions | None = None) -> go.Figure:
+    """Accuracy against confidence in 15 bins, and how many images lie in each; on the diagonal is calibrated.
+
+    `before` are the same images before the calibration.
+    """
+    after = _reliability(predictions)
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.04)
-    figure.add_scatter(
-        x=means,
-        y=[float(right[bins == k].mean()) for k in filled],
-        mode="lines+markers",
-        line={"color": ACCENT, "width": 2},
-        customdata=counts,
-        hovertemplate="%{customdata:,} images: confidence %{x:.0%}, accuracy %{y:.0%}<extra></extra>",
-    )
+    figure.add_scatter(**after, name="calibrated", line={"color": ACCENT, "width": 2})
+    if before is not None:
+        figure.add_scatter(**_reliability(before), name="before", line={"color": GREY, "width": 1.5, "dash": "dash"})
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"color": GREY, "width": 1, "dash": "dot"})
-    hover = "%{y:,} images<extra></extra>"
-    figure.add_bar(x=means, y=counts, width=0.04, marker_color=GREY, hovertemplate=hover, row=2, col=1)
-    figure.update_layout(title_text="Calibration", showlegend=False)
+    bars = {"x": after["x"], "y": after["customdata"], "width": 0.04, "marker_color": GREY, "showlegend": False}
+    figure.add_bar(**bars, hovertemplate="%{y:,} images<extra></extra>", row=2, col=1)
+    title = "Calibration" if before is None else "Calibration, before in grey"
+    figure.update_layout(title_text=title, showlegend=False)
     figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_xaxes(title="confidence", row=2)
     figure.update_yaxes(title="accuracy", range=[0, 1.02], tickformat=".0%", row=1)
     figure.update_yaxes(title="images", row=2)
     return styled(figure, 420)
+
+
+def _reliability(predictions: Predictions) -> dict[str, Any]:
+    """A line of the accuracy over the mean confidence of each bin that is not empty, with the number of its images."""
+    confidence = predictions.probabilities.max(axis=1)
+    right = predictions.predicted == predictions.truth
+    bins = metrics.confidence_bins(predictions.probabilities)
+    members = [bins == k for k in np.unique(bins)]
+    return {
+        "x": [float(confidence[rows].mean()) for rows in members],
+        "y": [float(right[rows].mean()) for rows in members],
+        "mode": "lines+markers",
+        "customdata": [int(rows.sum()) for rows in members],
+        "hovertemplate": "%{customdata:,} images: confidence %{x:.0%}, accuracy %{y:.0%}<extra></extra>",
+    }
+
+
+def decision_curve(rows: Sequence[NetBenefit]) -> go.Figure:
+    """Net benefit over the threshold: of the model with its interval, of acting on every lesion, and of acting on none."""
+    thresholds = [row.threshold for row in rows]
+    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure = go.Figure()
+    figure.add_scatter(x=thresholds, y=defined([row.benefit.high for row in rows]), **band)
+    low = defined([row.benefit.low for row in rows])
+    figure.add_scatter(x=thresholds, y=low, **band, fill="tonexty", fillcolor=BAND)
+    hover = "act from %{x:.1%} on: net benefit %{y:.3f}<extra></extra>"
+    lines = {
+        "the model": ([row.benefit.value for row in rows], {"color": ACCENT, "width": 2}),
+        "act on every lesion": ([row.all_malignant for row in rows], {"color": GREY, "width": 2, "dash": "dash"}),
+        "act on none": ([0.0] * len(rows), {"color": GREY, "width": 2, "dash": "dot"}),
+    }
+    for name, (benefits, line) in lines.items():
+        figure.add_scatter(x=thresholds, y=benefits, name=name, mode="lines", line=line, hovertemplate=hover)
+    figure.update_layout(title_text="Decision curve")
+    figure.update_xaxes(title="malignant probability to act from", tickformat=".0%", rangemode="tozero")
+    top = float(np.nanmax([row.benefit.high for row in rows]))
+    figure.update_yaxes(title="net benefit", range=[-0.25 * top, 1.1 * top])
+    return legend_below(styled(figure, 420), room=110)
 
 
 def distribution_by_f1(report: Report) -> go.Figure:

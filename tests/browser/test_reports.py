@@ -52,7 +52,7 @@ def test_the_matrix_is_worked_by_keyboard(visit: Visit) -> None:
 
 def test_the_threshold_is_picked_by_keyboard(visit: Visit) -> None:
     page = visit("performance&run=trained")
-    table = page.locator(".thresholds")
+    table = page.locator(".thresholds").filter(has_text="Picked")
     expect(table).to_contain_text("Picked")
     slider = page.get_by_role("slider", name="Threshold for malignant")
     slider.press("End")
@@ -64,6 +64,25 @@ def test_the_threshold_is_picked_by_keyboard(visit: Visit) -> None:
     expect(table).to_contain_text("Picked 0.9950")
     slider.press("Home")
     expect(malignant).to_have_text(f"0 of {of}")
+
+
+def test_predictive_values_follow_the_prevalence(visit: Visit) -> None:
+    page = visit("performance&run=trained")
+    targets = page.locator(".thresholds").filter(has_text="Set to find 95%")
+    value = targets.get_by_role("row", name="Positive predictive value").get_by_role("cell").nth(2)
+    expect(value).not_to_be_empty()
+    before = value.inner_text()
+    page.get_by_label("Prevalence", exact=True).locator("visible=true").click()
+    page.get_by_role("option", name="Typed in").click()
+    shares = page.get_by_label("Share of each diagnosis").locator("visible=true")
+    expect(shares).to_have_value(re.compile("akiec="))
+    shares.fill("akiec=0.01, bcc=0.01, bkl=0.01, df=0.01, mel=0.01, nv=0.94, vasc=0.01")
+    shares.blur()
+    expect(targets).to_contain_text("for the diagnoses' shares that were given")
+    assert float(value.inner_text().split()[0]) < float(before.split()[0])
+    shares.fill("mel=1")
+    shares.blur()
+    expect(page.get_by_text("The prevalence lacks akiec").first).to_be_visible()
 
 
 def test_validation_and_downloads(visit: Visit, app: App, tmp_path: Path) -> None:

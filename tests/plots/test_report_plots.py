@@ -6,8 +6,9 @@ import pytest
 from ham import CODES
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from skin.evaluation.operating_point import choose_thresholds
+from skin.evaluation.chosen import choose
 from skin.evaluation.predictions import Predictions
+from skin.evaluation.reliability import untempered
 from skin.evaluation.report import evaluate
 from skin.plots import report as plots
 from skin.plots.style import colours
@@ -23,12 +24,12 @@ def simulated(n: int = 400, classes: int = 7) -> Predictions:
 
 
 PREDICTIONS = simulated()
-REPORT = evaluate(PREDICTIONS, choose_thresholds(PREDICTIONS))
+REPORT = evaluate(PREDICTIONS, choose(PREDICTIONS))
 
 
 def trace(figure: go.Figure, name: str) -> go.Scatter:
     """The only trace whose name begins so."""
-    (found,) = [trace for trace in figure.data if trace.name.startswith(name)]
+    (found,) = [trace for trace in figure.data if trace.name and trace.name.startswith(name)]
     return found
 
 
@@ -55,6 +56,26 @@ def test_the_malignant_threshold_lies_on_the_malignant_curve() -> None:
     figure = plots.roc_curves(PREDICTIONS, REPORT.operating_point)
     curve, point = trace(figure, "malignant 0"), trace(figure, "threshold")
     assert np.interp(point.x[0], curve.x, curve.y) == pytest.approx(point.y[0], abs=0.03)
+
+
+def test_the_decision_curve_draws_the_report() -> None:
+    figure = plots.decision_curve(REPORT.decision_curve)
+    rows = REPORT.decision_curve
+    assert trace(figure, "the model").x == tuple(row.threshold for row in rows)
+    assert trace(figure, "the model").y == tuple(row.benefit.value for row in rows)
+    assert trace(figure, "act on every lesion").y == tuple(row.all_malignant for row in rows)
+    assert set(trace(figure, "act on none").y) == {0.0}
+    high, low = figure.data[:2]
+    assert all(below <= row.benefit.value <= above for below, row, above in zip(low.y, rows, high.y, strict=True))
+
+
+def test_the_calibration_before_lies_beside_the_one_after() -> None:
+    before = untempered(PREDICTIONS, 2.0)
+    figure = plots.calibration_curve(PREDICTIONS, before)
+    alone = plots.calibration_curve(before)
+    assert trace(figure, "before").y == alone.data[0].y
+    assert trace(figure, "calibrated").y == plots.calibration_curve(PREDICTIONS).data[0].y
+    assert "before" not in [drawn.name for drawn in alone.data]
 
 
 def test_precision_recall_curves_name_the_average_precision() -> None:

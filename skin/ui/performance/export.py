@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from skin.evaluation import prediction_table
+from skin.evaluation.predictions import Predictions
+from skin.evaluation.reliability import untempered
 from skin.evaluation.report import Report
 from skin.plots import report as plots
 from skin.plots.training import history_figure
@@ -15,7 +17,16 @@ from skin.ui.components.confusion_matrix import confusion_table
 from skin.ui.components.document import document
 from skin.ui.components.loaded_report import LoadedReport
 from skin.ui.components.tables import picture_list, sentence_list, side_by_side
-from skin.ui.performance.sections import class_table, group_tables, headline_tiles, origin_table, settings_table
+from skin.ui.performance.sections import (
+    calibration_tables,
+    class_table,
+    decision_table,
+    group_tables,
+    headline_tiles,
+    origin_table,
+    settings_table,
+    target_table,
+)
 
 N_MISTAKES = 12
 """Mistakes that are shown, the most confident first."""
@@ -31,9 +42,15 @@ FIGURES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
 CURVES: Mapping[str, Callable[[LoadedReport], go.Figure]] = {
     "ROC curves": lambda loaded: plots.roc_curves(loaded.predictions, loaded.report.operating_point),
     "Precision-recall curves": lambda loaded: plots.precision_recall_curves(loaded.predictions),
-    "Calibration curve": lambda loaded: plots.calibration_curve(loaded.predictions),
+    "Calibration curve": lambda loaded: plots.calibration_curve(loaded.predictions, _before(loaded)),
 }
 """The figures of a report with probabilities, likewise."""
+
+
+def _before(loaded: LoadedReport) -> Predictions | None:
+    """The predictions before their calibration, where the temperature is known."""
+    calibration = loaded.report.calibration
+    return untempered(loaded.predictions, calibration.temperature) if calibration and calibration.temperature else None
 
 
 def stage_sentences(history: Sequence[Epoch]) -> Markup:
@@ -62,6 +79,8 @@ def _as_html(loaded: LoadedReport) -> str:
         "Where these figures come from": origin_table(loaded.origin.facts(report)),
         "Confusion matrix": _matrices(report),
         "Each diagnosis": class_table(report),
+        **_told({"Decision rules": decision_table(report), "Operating points": _targets(report)}),
+        **_told({"Calibration and prediction sets": calibration_tables(report)}),
         "Most confident mistakes": picture_list(mistakes),
     }
     if report.subgroups:
@@ -69,12 +88,23 @@ def _as_html(loaded: LoadedReport) -> str:
     figures = [figure(loaded) for figure in FIGURES.values()]
     if not loaded.predictions.are_labels:
         figures += [figure(loaded) for figure in CURVES.values()]
+    if report.decision_curve:
+        figures.append(plots.decision_curve(report.decision_curve))
     if loaded.history:
         sections["Training"] = stage_sentences(loaded.history)
         figures.append(history_figure(loaded.history))
     if settings := settings_table(loaded.origin.settings):
         sections["Settings of the run"] = settings
     return document(loaded.title, sections, figures)
+
+
+def _told(sections: Mapping[str, Markup]) -> dict[str, Markup]:
+    """The sections that have anything to tell."""
+    return {title: content for title, content in sections.items() if content}
+
+
+def _targets(report: Report) -> Markup:
+    return target_table(report.operating_points) if report.operating_points else Markup("")
 
 
 def _matrices(report: Report) -> Markup:

@@ -1,6 +1,7 @@
 """Handlers of the Performance tab: the report of one part of a run, or of an uploaded table of predictions."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import plotly.graph_objects as go
 from skin.errors import UsageError, UserError
 from skin.evaluation import prediction_table
 from skin.evaluation.metrics import is_malignant
-from skin.evaluation.operating_point import judge_thresholds
+from skin.evaluation.operating_point import judge_targets, judge_thresholds
+from skin.evaluation.prevalence import UNCHANGED, Prevalence, class_shares, parse_prevalence, shares_as_text
 from skin.evaluation.report import Evaluation, evaluate
+from skin.plots import report as plots
 from skin.plots.training import history_figure
 from skin.task import MAX_CLASSES, Task
 from skin.ui.components.confusion_matrix import cell_name, confusion_table
@@ -34,6 +37,11 @@ STEP, DEFAULT_THRESHOLD = 0.005, 0.5
 PICKED_IS_NO_RESULT = (
     "From which malignant probability on should a lesion be called malignant? A threshold "
     "picked here is picked on the very images it is judged by: a way to see the trade, not a result to report."
+)
+
+PREVALENCE_HELP = (
+    "How common the diagnoses are where you work changes what a finding means. The shares below are then those that these "
+    "images would give were they so common."
 )
 
 OWN_IS_CHOSEN = "The run's own was chosen on the validation part."
@@ -152,7 +160,7 @@ def show_classes(loaded: LoadedReport) -> list[Any]:
     ]
 
 
-def show_operating_point(loaded: LoadedReport) -> list[Any]:
+def show_operating_point(loaded: LoadedReport, told: str = UNCHANGED) -> list[Any]:
     """The section on thresholds, shown where one can be picked: words, the slider at the subject's own, the table."""
     n_malignant = int(is_malignant(loaded.predictions.task, loaded.predictions.truth).sum())
     if loaded.predictions.are_labels or n_malignant in (0, loaded.report.n):
@@ -160,15 +168,53 @@ def show_operating_point(loaded: LoadedReport) -> list[Any]:
     picked = round(STEP * round(_own_threshold(loaded) / STEP), 3)
     own = OWN_IS_CHOSEN if loaded.report.operating_point else OWN_IS_MISSING
     words = headed("Operating point", paragraph(f"{PICKED_IS_NO_RESULT} {own}"), level=3)
-    return [gr.Column(visible=True), words, gr.Slider(value=picked), show_threshold(loaded, picked)]
+    return [gr.Column(visible=True), words, gr.Slider(value=picked), show_threshold(loaded, picked, told)]
 
 
-def show_threshold(loaded: LoadedReport, picked: float) -> str:
-    """The rates of the picked threshold for malignant beside the subject's own."""
-    own, other = judge_thresholds(loaded.predictions, [_own_threshold(loaded), picked])
-    return sections.threshold_table(
-        {"The run's own" if loaded.report.operating_point else "For comparison": own, "Picked": other}
-    )
+def show_threshold(loaded: LoadedReport, picked: float, told: str = UNCHANGED) -> str:
+    """The rates of the picked threshold for malignant beside the subject's own, for the prevalence that was told."""
+    prevalence = _prevalence(loaded, told)
+    own, other = judge_thresholds(loaded.predictions, [_own_threshold(loaded), picked], prevalence)
+    columns = {"The run's own" if loaded.report.operating_point else "For comparison": own, "Picked": other}
+    return sections.threshold_table(columns, prevalence)
+
+
+def show_targets(loaded: LoadedReport, told: str = UNCHANGED) -> str:
+    """The thresholds that were set to reach target sensitivities, for the prevalence that was told; "" without them."""
+    rows, prevalence = loaded.report.operating_points, _prevalence(loaded, told)
+    if prevalence:
+        rows = judge_targets({row.target: row.threshold for row in rows if row.target}, loaded.predictions, prevalence)
+    return sections.target_table(rows, prevalence) if rows else ""
+
+
+def shares_shown(load: Callable[[ReportKey], LoadedReport], key: ReportKey | None) -> str:
+    """The shares of the diagnoses among the images of a report, as they are typed; "" where nothing is shown."""
+    if key is None:
+        return ""
+    predictions = load(key).predictions
+    return shares_as_text(predictions.task, class_shares(predictions))
+
+
+def _prevalence(loaded: LoadedReport, told: str) -> Prevalence | None:
+    return parse_prevalence(told, loaded.predictions.task, class_shares(loaded.predictions))
+
+
+def show_decision_curve(loaded: LoadedReport) -> Any:
+    """The decision curve, where the report has one."""
+    rows = loaded.report.decision_curve
+    return gr.Plot(plots.decision_curve(rows), visible=True) if rows else gr.Plot(None, visible=False)
+
+
+def show_decisions(loaded: LoadedReport) -> tuple[Any, str]:
+    """The section on the decision rules, shown where the report has them."""
+    table = sections.decision_table(loaded.report)
+    return gr.Column(visible=bool(table)), headed("Decision rules", table, level=3) if table else ""
+
+
+def show_calibration(loaded: LoadedReport) -> str:
+    """The calibration and the coverage of the prediction sets as tables, "" of bare diagnoses."""
+    tables = sections.calibration_tables(loaded.report)
+    return headed("Calibration and prediction sets", tables, level=3) if tables else ""
 
 
 def _own_threshold(loaded: LoadedReport) -> float:

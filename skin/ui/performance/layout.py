@@ -6,7 +6,7 @@ from functools import partial
 import gradio as gr
 
 from skin.evaluation import prediction_table
-from skin.ui.components import downloads
+from skin.ui.components import downloads, prevalence_form
 from skin.ui.components.context import AppContext, current_tab
 from skin.ui.components.events import PRIVATE_EVENT, keep_run_in_address, with_gradio_errors
 from skin.ui.components.gallery import GALLERY
@@ -19,6 +19,7 @@ from skin.ui.performance.handlers import (
     COUNTS,
     DEFAULT_THRESHOLD,
     NOTHING_YET,
+    PREVALENCE_HELP,
     SHARES,
     STEP,
     choose_report,
@@ -26,8 +27,12 @@ from skin.ui.performance.handlers import (
     judge_upload,
     make_file,
     select_cell,
+    shares_shown,
+    show_calibration,
     show_classes,
     show_curves,
+    show_decision_curve,
+    show_decisions,
     show_groups,
     show_headline,
     show_matrix,
@@ -35,6 +40,7 @@ from skin.ui.performance.handlers import (
     show_operating_point,
     show_origin,
     show_pictures,
+    show_targets,
     show_threshold,
     show_training,
 )
@@ -58,9 +64,11 @@ def build(context: AppContext) -> None:
         _build_confusion(state, context.open_datasets)
         for section in (
             _build_classes,
+            _build_decisions,
             _build_operating_point,
             _build_groups,
             _build_curves,
+            _build_calibration,
             _build_training,
             _build_origin,
         ):
@@ -117,9 +125,30 @@ def _build_operating_point(state: KeyedState) -> None:
     with gr.Column() as section:
         words = gr.HTML(elem_classes="report")
         picked = gr.Slider(0, 1, value=DEFAULT_THRESHOLD, step=STEP, label="Threshold for malignant")
+        prevalence = prevalence_form.build(
+            "As in these images", PREVALENCE_HELP, ["equal"], partial(shares_shown, state.load), state.key
+        )
         table = gr.HTML(elem_classes="report")
-    state.on_change(show_operating_point, [section, words, picked, table])
-    picked.input(**state.listener(show_threshold, [table], [picked]), trigger_mode="always_last")
+        targets = gr.HTML(elem_classes="report")
+        curve = gr.Plot(label="Decision curve", show_label=False, visible=False)
+    state.on_change(show_operating_point, [section, words, picked, table], [prevalence])
+    gr.on(
+        [picked.input, prevalence.change],
+        **state.listener(show_threshold, [table], [picked, prevalence]),
+        trigger_mode="always_last",
+    )
+    state.on_change(show_targets, [targets], [prevalence], prevalence.change)
+    state.on_change(show_decision_curve, [curve])
+
+
+def _build_decisions(state: KeyedState) -> None:
+    with gr.Column() as section:
+        table = gr.HTML(elem_classes="report")
+    state.on_change(show_decisions, [section, table])
+
+
+def _build_calibration(state: KeyedState) -> None:
+    state.on_change(show_calibration, [gr.HTML(elem_classes="report")])
 
 
 def _build_groups(state: KeyedState) -> None:

@@ -7,13 +7,16 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from skin.config import field_infos
+from skin.evaluation.decision import DECISIONS, decision_metrics_of
 from skin.evaluation.evidence import few_behind, few_lesions, is_chosen, warnings
 from skin.evaluation.metrics import METRICS, metrics_of
 from skin.evaluation.operating_point import CalledLow, OperatingPoint, ThresholdReport
 from skin.evaluation.origin import FACTS
+from skin.evaluation.prevalence import Prevalence
+from skin.evaluation.reliability import SCORES
 from skin.evaluation.report import Report
 from skin.evaluation.subgroups import MIN_LESIONS, subgroup_metrics
-from skin.evaluation.summary import NOT_COMPUTED, best, challenging, scope
+from skin.evaluation.summary import NOT_COMPUTED, SETS_PROMISE, best, challenging, scope
 from skin.plots.style import colours
 from skin.ui.components.tables import folded, rows_table
 from skin.ui.components.templates import render
@@ -74,9 +77,50 @@ def class_table(report: Report) -> Markup:
     return render("performance/class_table.html", report=report, colours=of_code, few=few_lesions(report), means=means)
 
 
-def threshold_table(columns: Mapping[str, ThresholdReport]) -> Markup:
-    """Findings and misses of thresholds for malignant, a named column each."""
-    return render("performance/threshold_table.html", columns=columns)
+def threshold_table(columns: Mapping[str, ThresholdReport], prevalence: Prevalence | None = None) -> Markup:
+    """Findings and misses of thresholds for malignant, a named column each; the prevalence that their shares are for."""
+    return render("performance/threshold_table.html", columns=columns, prevalence=prevalence)
+
+
+def target_table(rows: Sequence[ThresholdReport], prevalence: Prevalence | None = None) -> Markup:
+    """As `threshold_table`, of the thresholds that were set on the validation part to reach target sensitivities."""
+    columns = {f"Set to find {row.target:.0%}": row for row in rows if row.target is not None}
+    return threshold_table(columns, prevalence)
+
+
+def decision_table(report: Report) -> Markup:
+    """The figures of each decision rule, a column each; "" in a report without them."""
+    if not report.decisions:
+        return Markup("")
+    return render(
+        "performance/decision_table.html",
+        decisions={name: judged for name, judged in report.decisions.items() if name in DECISIONS},
+        rules=DECISIONS,
+        metrics=decision_metrics_of(report.task),
+        not_computed=NOT_COMPUTED,
+    )
+
+
+def calibration_tables(report: Report) -> Markup:
+    """The calibration before and after, of each diagnosis, too, beside the coverage of the prediction sets."""
+    told = report.calibration
+    if not told:
+        return Markup("")
+    parts = {
+        "Before calibration": told.before,
+        "As they are": told.after,
+        "For the training prevalence": told.reweighed,
+    }
+    return render(
+        "performance/calibration.html",
+        columns={name: calibration.scores for name, calibration in parts.items() if calibration},
+        report=told,
+        metrics={name: METRICS[name] for name in SCORES},
+        coverage=report.operating_point.coverage_by_class if report.operating_point else {},
+        task=report.task,
+        colours=colours(report.task),
+        promise=SETS_PROMISE,
+    )
 
 
 def group_tables(report: Report, gap: str = "") -> Markup:

@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import re
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,14 @@ from ham import CODES
 import skin
 from skin.config import field_infos
 from skin.errors import UsageError, UserError
+from skin.evaluation.chosen import choose
+from skin.evaluation.decision import DECISIONS
 from skin.evaluation.metrics import METRICS
 from skin.evaluation.operating_point import judge_thresholds
 from skin.evaluation.predictions import load_predictions, save_predictions
 from skin.evaluation.report import evaluate, load_report
 from skin.evaluation.subgroups import SUBGROUP_METRICS
+from skin.evaluation.summary import SETS_PROMISE
 from skin.ui.components.loaded_report import LoadedReport, ReportKey, load_by_key, reported_runs
 from skin.ui.components.open_datasets import OpenDatasets
 from skin.ui.performance import handlers
@@ -263,6 +268,74 @@ def test_without_both_kinds_of_images_there_is_nothing_to_pick(loaded: LoadedRep
     assert (section.visible, words, table) == (False, "", "")
 
 
+def test_the_decision_rules_stand_beside_each_other(loaded: LoadedReport, labels: LoadedReport) -> None:
+    section, table = handlers.show_decisions(loaded)
+    assert section.visible
+    for name, judged in loaded.report.decisions.items():
+        assert f">{DECISIONS[name].label}" in table
+        assert f"<td>{judged.figures['balanced_accuracy'].value:.3f} <small>" in table
+    assert f"power {loaded.report.decisions['balanced'].parameters['power']:.3g}" in table
+    section, table = handlers.show_decisions(labels)
+    assert (section.visible, table) == (False, "")
+
+
+def test_targets_and_the_decision_curve_are_those_of_the_report(loaded: LoadedReport, labels: LoadedReport) -> None:
+    table = handlers.show_targets(loaded)
+    for row in loaded.report.operating_points:
+        assert f">Set to find {row.target:.0%} <small>{row.threshold:.4f}<" in table
+        assert f"<td>{row.missed:,} of {row.malignant:,}</td>" in table
+    drawn = json.loads(handlers.show_decision_curve(loaded).value["plot"])["data"]
+    assert drawn[2]["y"] == [row.benefit.value for row in loaded.report.decision_curve]
+    assert handlers.show_targets(labels) == ""
+    assert not handlers.show_decision_curve(labels).visible
+
+
+def test_a_prevalence_changes_predictive_values_and_is_said(loaded: LoadedReport) -> None:
+    told = ", ".join(f"{code}={0.94 if code == 'nv' else 0.01}" for code in CODES)
+    for show in (handlers.show_targets, partial(handlers.show_threshold, picked=0.3)):
+        usual, weighed = show(loaded), show(loaded, told=told)
+        assert "; for the diagnoses&#39; shares that were given: 1.0% akiec" in weighed
+        assert "; for" not in usual
+        values = [re.findall("Positive predictive value</th><td>([^ ]+)", table)[0] for table in (usual, weighed)]
+        assert float(values[1]) < float(values[0])
+    with pytest.raises(UserError, match="no prevalence 'winter'"):
+        handlers.show_targets(loaded, "winter")
+
+
+def test_the_shares_that_are_typed_over_are_those_of_the_images(loaded: LoadedReport) -> None:
+    assert handlers.shares_shown(lambda _: loaded, None) == ""
+    first = handlers.shares_shown(lambda _: loaded, ReportKey())
+    usual, same = handlers.show_threshold(loaded, 0.3), handlers.show_threshold(loaded, 0.3, first)
+    values = [re.findall("<td>([0-9.]+) <small>", table) for table in (usual, same)]
+    assert [float(value) for value in values[1]] == pytest.approx([float(value) for value in values[0]], abs=2e-3)
+
+
+def test_the_calibration_is_told_before_and_after_and_of_each_diagnosis(loaded: LoadedReport) -> None:
+    report = evaluate(loaded.predictions, choose(loaded.predictions), temperature=1.5)
+    tables = handlers.show_calibration(dataclasses.replace(loaded, report=report))
+    before, after = report.calibration.before.scores["ece"], report.calibration.after.scores["ece"]
+    assert f"<td>{before.value:.3f} <small>" in tables
+    assert f"<td>{after.value:.3f} <small>" in tables
+    assert "one temperature, 1.500" in tables
+    for code in CODES:
+        assert f"<td>{report.operating_point.coverage_by_class[code].value:.3f}" in tables
+    assert SETS_PROMISE in tables
+    assert "Before is without it" not in handlers.show_calibration(loaded)  # whose temperature is not known
+
+
+def test_bare_diagnoses_have_no_calibration(labels: LoadedReport) -> None:
+    assert handlers.show_calibration(labels) == ""
+
+
+def test_the_file_holds_decisions_operating_points_and_calibration(loaded: LoadedReport) -> None:
+    html = Path(handlers.make_file("Report (HTML)", loaded)).read_text()
+    for heading in ("Decision rules", "Operating points", "Calibration and prediction sets"):
+        assert f"<h2>{heading}</h2>" in html
+    assert "Decision curve" in html
+    values = json.loads(Path(handlers.make_file("Report (JSON)", loaded)).read_text())
+    assert list(values["decisions"]) == list(DECISIONS)
+
+
 def test_bare_diagnoses_have_no_threshold(labels: LoadedReport) -> None:
     assert not handlers.show_operating_point(labels)[0].visible
 
@@ -275,6 +348,9 @@ def test_no_text_of_a_foreign_run_becomes_part_of_the_page(workspace: Workspace,
         handlers.show_pictures(OpenDatasets(workspace), hostile, None)[0],
         handlers.show_classes(hostile)[0],
         handlers.show_groups(hostile)[1],
+        handlers.show_decisions(hostile)[1],
+        handlers.show_targets(hostile),
+        handlers.show_calibration(hostile),
         handlers.show_training(hostile)[1],
         handlers.show_origin(hostile),
     ]

@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 from ham import CODES
 
+from skin.evaluation.chosen import choose
 from skin.evaluation.evidence import warnings
 from skin.evaluation.metrics import METRICS
-from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.report import evaluate
 from skin.evaluation.summary import best, challenging
@@ -25,7 +25,7 @@ def predictions(truth: list[int], predicted: list[int]) -> Predictions:
 
 
 PREDICTIONS = predictions([0, 0, 4, 4, 4, 5], [0, 1, 4, 5, 5, 5])
-REPORT = evaluate(PREDICTIONS, choose_thresholds(PREDICTIONS))
+REPORT = evaluate(PREDICTIONS, choose(PREDICTIONS))
 
 
 class Text(HTMLParser):
