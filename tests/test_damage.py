@@ -28,6 +28,7 @@ from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.engines.resources import Resources
 from skin.errors import UserError
+from skin.evaluation.chosen import DecisionChoice
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.evaluation.report import evaluate_parts, save_report
 from skin.run import Epoch, Run, State
@@ -187,7 +188,7 @@ def predict_tab_doors(workspace: Workspace, send: Any) -> Iterator[Callable[[], 
     yield lambda: predict_handlers.show_examples(predictors, lambda *_: drawn(), VICTIM, 0)
     for choice in (VICTIM, AUTOMATIC, OTHER):
         yield lambda choice=choice: predict_handlers.predict_one(
-            predictors, upload, "50", "male", "back", choice, "grad-cam"
+            predictors, upload, "50", "male", "back", choice, "grad-cam", DecisionChoice("balanced")
         )
         yield lambda choice=choice: predict_handlers.predict_many(predictors, [upload], None, choice)
         yield lambda choice=choice: Endpoints(predictors).predict(upload, model=choice)
@@ -226,6 +227,10 @@ def performance_tab_doors(workspace: Workspace) -> Iterator[Callable[[], object]
             tab.show_classes,
             tab.show_groups,
             tab.show_curves,
+            tab.show_decisions,
+            tab.show_targets,
+            tab.show_decision_curve,
+            tab.show_calibration,
             tab.show_training,
             tab.show_origin,
         ):

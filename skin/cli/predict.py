@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from skin import DISCLAIMER
-from skin.cli.options import AsJson, Home, pairs
+from skin.cli.options import AsJson, Decision, Home, Prevalence, Target, pairs
 from skin.cli.output import print_json, print_table
 from skin.engines.engine import LOCAL
 from skin.engines.resources import Resources
 from skin.errors import UsageError, UserError
+from skin.evaluation.chosen import DecisionChoice
+from skin.evaluation.decision import DECISIONS, MOST_PROBABLE
+from skin.evaluation.operating_point import TARGET
+from skin.evaluation.prevalence import UNCHANGED, in_percent
 from skin.inference import batch
 from skin.inference.predictor import RISK_RULE
 from skin.inference.scoring import Models, Scoring
@@ -61,6 +65,9 @@ def predict(
         str,
         typer.Option(help="With --engine ray: auto, HOST:PORT or local; default: the one that is found, else local."),
     ] = "",
+    decision: Decision = MOST_PROBABLE,
+    target: Target = TARGET,
+    prevalence: Prevalence = UNCHANGED,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
@@ -68,7 +75,7 @@ def predict(
 
     An image that cannot be read has its error in its row, and the rest goes on.
     """
-    models = Models.of(Workspace.locate(home), run)
+    models = Models.of(Workspace.locate(home), run, DecisionChoice(decision, target, prevalence))
     given = {"age": age, "sex": sex, "site": site, **pairs(fields or [], "--field", "NAME")}
     named = batch.find_images(images)
     known = _patients(patients, models.task, models.task.parse(given), named)
@@ -126,8 +133,17 @@ def _show_table(rows: Sequence[batch.Row], summary: str) -> None:
         [_cells(row) for row in rows],
     )
     print(summary)
+    _show_decision(next((row for row in rows if "error" not in row), {}))
     rule = f"Risk is {RISK_RULE}. " if any(row.get("risk") for row in rows) else ""
     print(f"{rule}{DISCLAIMER}")
+
+
+def _show_decision(row: batch.Row) -> None:
+    """Say the rule and the prevalence that are not the usual ones."""
+    if (name := row.get("decision", MOST_PROBABLE)) != MOST_PROBABLE:
+        print(f"Decided by the rule {name}: {DECISIONS[name].help}")
+    if shares := row.get("prevalence"):
+        print(f"Probabilities are for a prevalence of {in_percent(shares)}.")
 
 
 def _cells(row: batch.Row) -> list[str]:

@@ -21,7 +21,10 @@ from skin.task import Task, listed
 MAX_ROWS = 30_000
 """Rows of an uploaded table of patients: many more than an uploaded batch has images."""
 
-ANSWER = ("run", "diagnosis", "name", "malignant_probability", "risk", "prediction_set")
+ANSWER = (
+    *("run", "diagnosis", "name", "decision", "most_probable"),
+    *("malignant_probability", "risk", "prediction_set"),
+)
 """Columns of the table of answers between what was told and the probabilities."""
 
 Row = dict[str, Any]

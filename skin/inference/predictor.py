@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypedDict
+from typing import Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,12 @@ from skin import run as runs
 from skin.data.dataset import Dataset, LesionImage
 from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_batches
 from skin.errors import UserError
-from skin.evaluation.operating_point import MALIGNANT_MISSES, CalledLow, Thresholds, choose_thresholds
+from skin.evaluation import metrics
+from skin.evaluation.chosen import DecisionChoice
+from skin.evaluation.decision import MOST_PROBABLE, Decision, MostProbable, fit_decision
+from skin.evaluation.operating_point import TARGET, CalledLow, Thresholds, choose_thresholds
 from skin.evaluation.predictions import Predictions, load_predictions
+from skin.evaluation.prevalence import ClassShares, Prevalence, parse_prevalence, reweigh, shares_as_text
 from skin.evaluation.report import load_report
 from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
 from skin.models.onnx import OnnxNetwork
@@ -33,6 +38,14 @@ ADVICE = {
 }
 """Advice by the most probable diagnosis; Prediction.advice says more where its risk is higher than that."""
 
+ADVICE_OF_RULE = {
+    Malignancy.MALIGNANT: "The decision rule calls this a cancer of the skin, which is not the most probable: show it to a "
+    "dermatologist soon.",
+    Malignancy.PRECANCEROUS: "The decision rule calls this something that can become a cancer, which is not the most "
+    "probable: show it to a dermatologist.",
+}
+"""Advice by what a decision rule decides where that is worse than what is most probable."""
+
 ADVICE_WITHOUT_RISK = (
     "This model does not tell what is malignant: show it to a doctor if it is new, changes, itches or bleeds, or if it "
     "worries you."
@@ -40,27 +53,56 @@ ADVICE_WITHOUT_RISK = (
 
 RISK_RULE = (
     "high where the most probable diagnosis is malignant; moderate where the malignant probability reaches the run's "
-    "own threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds"
+    "own threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds. A "
+    "decision rule or a prevalence can raise it and never lowers it"
 )
-"""The rule of `report.Thresholds.risks` in words."""
+"""The rule of `Thresholds.risks`, and of Prediction.risk, in words."""
 
-TARGET_SENSITIVITY = f"{1 - 1 / MALIGNANT_MISSES:.0%}"
+TARGET_SENSITIVITY = f"{TARGET:.0%}"
+
+
+_RISK_OF = {
+    Malignancy.BENIGN: Risk.LOW,
+    Malignancy.PRECANCEROUS: Risk.MODERATE,
+    Malignancy.MALIGNANT: Risk.HIGH,
+}
+"""The least risk of what a rule decides."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A decision rule by its name in DECISIONS and as the model fitted it, and the prevalence that it answers for.
+
+    `own` are the probabilities before the prevalence, by code, None where they are the model's own anyway.
+    """
+
+    name: str = MOST_PROBABLE
+    decision: Decision = field(default_factory=MostProbable)
+    prevalence: Prevalence | None = None
+    own: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The probabilities that a model gives one image, by diagnosis code, and what its thresholds make of them."""
+    """The probabilities that a model gives one image, by diagnosis code, and what its thresholds and rule make of them.
+
+    Thresholds and rules were chosen on the model's own probabilities, and are put against these whatever the prevalence.
+    """
 
     probabilities: dict[str, float]
     thresholds: Thresholds
     task: Task = HAM10000
+    ruling: Ruling = Ruling()
+
+    def _in_order(self, probabilities: dict[str, float]) -> NDArray[np.float32]:
+        """The probabilities in the task's order, of shape (1, n_classes)."""
+        row = [[probabilities[code] for code in self.task.codes]]
+        return np.array(row, np.float32)  # as they were when it chose the thresholds
 
     @cached_property
     def _row(self) -> NDArray[np.float32]:
-        """The probabilities in the task's order, of shape (1, n_classes)."""
-        return np.array(
-            [[self.probabilities[code] for code in self.task.codes]], np.float32
-        )  # as they were when it chose the thresholds
+        """The model's own probabilities, of shape (1, n_classes)."""
+        return self._in_order(self.ruling.own or self.probabilities)
 
     @cached_property
     def prediction_set(self) -> tuple[str, ...]:
@@ -75,7 +117,11 @@ class Prediction:
     @cached_property
     def risk(self) -> Risk | None:
         """Urgency by RISK_RULE; None where the task does not tell what is malignant."""
-        return Risk(self.thresholds.risks(self.task, self._row)[0]) if self.task.tells_malignant else None
+        if not self.task.tells_malignant:
+            return None
+        rows = np.concatenate([self._row, self._in_order(self.probabilities)])
+        risks = [Risk(name) for name in self.thresholds.risks(self.task, rows)]
+        return max(*risks, _RISK_OF[self.malignancy or Malignancy.BENIGN], key=list(Risk).index)
 
     @property
     def ranked(self) -> tuple[tuple[Diagnosis, float], ...]:
@@ -84,14 +130,35 @@ class Prediction:
         return tuple(sorted(pairs, key=lambda pair: -pair[1]))
 
     @property
-    def diagnosis(self) -> Diagnosis:
+    def most_probable(self) -> Diagnosis:
         """The most probable diagnosis."""
         return self.ranked[0][0]
 
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The diagnosis that the rule decides on.
+
+        A rule that was fitted decides by the model's own probabilities, for what it promises hangs on no prevalence.
+        """
+        if not self.ruling.decision.parameters:
+            return self.most_probable
+        return self.task.diagnoses[self.ruling.decision.decide(self.task, self._row)[0]]
+
     @property
     def malignancy(self) -> Malignancy | None:
-        """Biological behaviour of the most probable diagnosis, None where the task does not tell it."""
+        """Biological behaviour of the decided diagnosis, None where the task does not tell it."""
         return self.diagnosis.malignancy
+
+    @property
+    def decided_by(self) -> str:
+        """The sentences on the rule and the prevalence by which it was decided."""
+        words = f"Decided by {self.ruling.decision.words}."
+        if self.diagnosis != self.most_probable:
+            share = self.probabilities[self.most_probable.code]
+            words += f" The most probable diagnosis is {self.most_probable.name} ({share:.1%})."
+        if self.ruling.prevalence:
+            words += f" The probabilities are for {self.ruling.prevalence.words}."
+        return words
 
     @property
     def malignant_probability(self) -> float | None:
@@ -105,18 +172,31 @@ class Prediction:
         """Advice to the user, with the reason where a benign diagnosis is the most probable but the risk is not low."""
         if self.risk is None or self.malignancy is None:
             return ADVICE_WITHOUT_RISK
-        if self.malignancy is not Malignancy.BENIGN or self.risk is Risk.LOW:
-            return ADVICE[self.malignancy]
+        probable = max(self._most_probable_malignancies, key=list(Malignancy).index)
+        if list(Malignancy).index(self.malignancy) > list(Malignancy).index(probable):
+            return ADVICE_OF_RULE[self.malignancy]
+        if probable is not Malignancy.BENIGN or self.risk is Risk.LOW:
+            return ADVICE[probable]
         return f"This looks most like something harmless, but {self._doubt}: show it to a dermatologist."
+
+    @property
+    def _most_probable_malignancies(self) -> list[Malignancy]:
+        """The behaviour of what is most probable, of the model's own probabilities and of those for the prevalence."""
+        places = [int(row.argmax()) for row in (self._row, self._in_order(self.probabilities))]
+        return [self.task.diagnoses[place].malignancy or Malignancy.BENIGN for place in places]
 
     @property
     def _doubt(self) -> str:
         """A reason against the most probable diagnosis being all there is."""
-        left = [self.task.diagnosis(code) for code in self.prediction_set]
+        rows = np.concatenate([self._row, self._in_order(self.probabilities)])
+        own, shown = self.thresholds.prediction_sets(self.task, rows)
+        kept = dict(zip(self.task.codes, own | shown, strict=True))
+        left = [known for known, _ in self.ranked if kept[known.code]]
         names = [known.name.lower() for known in left if known.malignancy is not Malignancy.BENIGN]
         if names:
             return f"{' or '.join(names)} cannot be ruled out"
-        return f"a malignant probability of {self.malignant_probability:.1%} reaches this model's threshold"
+        reached = metrics.malignant_scores(self.task, rows).max()
+        return f"a malignant probability of {reached:.1%} reaches this model's threshold"
 
     @property
     def basis(self) -> str:
@@ -134,14 +214,20 @@ class Prediction:
 
 
 class Record(TypedDict):
-    """A prediction as plain data: a diagnosis' code and name, probabilities by code, what cannot be ruled out.
+    """A prediction as plain data: the decided diagnosis' code and name, probabilities by code, what cannot be ruled out.
 
-    What is said of malignancy is None where the run's task does not tell what is malignant.
+    `decision` names the rule and `decided_by` says it in words; `prevalence` holds the shares that the probabilities are
+    for, None where they are the model's own. What is said of malignancy is None where the run's task does not tell what is
+    malignant.
     """
 
     run: str
     diagnosis: str
     name: str
+    decision: str
+    decided_by: str
+    most_probable: str
+    prevalence: dict[str, float] | None
     probabilities: dict[str, float]
     prediction_set: list[str]
     malignant_probability: float | None
@@ -167,7 +253,26 @@ class Predictor:
         self.task = run.task
         self.network = OnnxNetwork(run.onnx_path, self.task)
         self._views = run.config.views
-        self._thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
+        self._validation = load_predictions(run.predictions_path)["validation"]
+        self._thresholds = choose_thresholds(self._validation)
+        self._shares = ClassShares.of(self._validation)
+        self._ruling = Ruling()
+
+    @property
+    def shares(self) -> str:
+        """The shares of the diagnoses in the training data, as `parse_prevalence` reads them."""
+        return shares_as_text(self.task, self._shares.counted)
+
+    def deciding(self, choice: DecisionChoice) -> Self:
+        """This model, its network shared, under another decision rule and prevalence.
+
+        Raises UsageError where there is no such rule, target or prevalence.
+        """
+        decision = fit_decision(choice.decision, self._validation, choice.target)
+        prevalence = parse_prevalence(choice.prevalence, self.task, self._shares.counted)
+        other = copy.copy(self)
+        other._ruling = Ruling(choice.decision, decision, prevalence)
+        return other
 
     def record(self, prediction: Prediction) -> Record:
         """One of this model's predictions as plain data."""
@@ -176,6 +281,10 @@ class Predictor:
             run=self.run.name,
             diagnosis=prediction.diagnosis.code,
             name=prediction.diagnosis.name,
+            decision=prediction.ruling.name,
+            decided_by=prediction.decided_by,
+            most_probable=prediction.most_probable.code,
+            prevalence=dict(prediction.ruling.prevalence.shares) if prediction.ruling.prevalence else None,
             probabilities={code: round(share, 6) for code, share in prediction.probabilities.items()},
             prediction_set=list(prediction.prediction_set),
             malignant_probability=None if malignant is None else round(malignant, 6),
@@ -232,9 +341,15 @@ class Predictor:
         return row_probabilities(self.network, pixels, patients, rows, self._views, progress).mean(axis=0)
 
     def judge(self, probabilities: NDArray[np.float32]) -> Prediction:
-        """The prediction that these probabilities of shape (n_classes,) amount to under this model's thresholds."""
-        by_code = {code: float(value) for code, value in zip(self.task.codes, probabilities, strict=True)}
-        return Prediction(by_code, self._thresholds, self.task)
+        """The prediction that these probabilities of shape (n_classes,) amount to under this model's thresholds and rule."""
+        own, prevalence = self._by_code(probabilities), self._ruling.prevalence
+        if prevalence is None:
+            return Prediction(own, self._thresholds, self.task, self._ruling)
+        (shown,) = reweigh(probabilities[None], self._shares.implied, prevalence.row(self.task))
+        return Prediction(self._by_code(shown), self._thresholds, self.task, replace(self._ruling, own=own))
+
+    def _by_code(self, probabilities: NDArray[np.floating]) -> dict[str, float]:
+        return {code: float(value) for code, value in zip(self.task.codes, probabilities, strict=True)}
 
 
 def predictions_of(task: Task, images: Sequence[LesionImage], probabilities: NDArray[np.float32]) -> Predictions:

@@ -6,7 +6,7 @@ Whatever ends it, the finished blocks stay, and the same call goes on with the r
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from skin import run as runs
 from skin.engines import workers
 from skin.engines.resources import Resources
 from skin.errors import UserError
+from skin.evaluation.chosen import DecisionChoice
 from skin.inference import answer_table
 from skin.inference.batch import Choose, Patients, Row, answer, patient_of, summary
 from skin.inference.parts import Parts
@@ -28,24 +29,25 @@ from skin.workspace import Workspace
 BLOCK = 64
 """Images of a block, the least that a kill can lose: some ten seconds' work of a core."""
 
-FORMAT = 1
+FORMAT = 2
 """The version of the parts; those of another one are not gone on with."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """The folders of the runs that answer: where something is known of a patient, and where nothing is."""
+    """The folders of the runs that answer, where something is known of a patient and where nothing is, and how they decide."""
 
     known: Path
     unknown: Path
+    choice: DecisionChoice = field(default_factory=DecisionChoice)
 
     @classmethod
-    def of(cls, workspace: Workspace, name: str | None = None) -> "Models":
+    def of(cls, workspace: Workspace, name: str | None = None, choice: DecisionChoice = DecisionChoice()) -> "Models":
         """The run of this name or, without one, those that `default_run` gives. Raises UserError where there is none."""
         if name:
             folder = runs.get(workspace, name).folder
-            return cls(folder, folder)
-        return cls(multimodal_run(workspace).folder, default_run(workspace, Patient()).folder)
+            return cls(folder, folder, choice)
+        return cls(multimodal_run(workspace).folder, default_run(workspace, Patient()).folder, choice)
 
     @property
     def task(self) -> Task:
@@ -58,7 +60,7 @@ class Models:
 
     def opened(self) -> Choose:
         """The predictors, each opened when it is first asked."""
-        open_once = lru_cache(lambda folder: Predictor(Run(folder)))
+        open_once = lru_cache(lambda folder: Predictor(Run(folder)).deciding(self.choice))
         return lambda patient: [open_once(self.of_patient(patient))]
 
 
@@ -178,6 +180,7 @@ class Scoring:
             "format": [FORMAT, BLOCK],
             "runs": [_of_run(Run(folder)) for folder in sorted(self._patient_of_each_run)],
             "images": _digest([(name, *_of_file(path)) for name, path in self.images]),
+            "decisions": repr(self.models.choice),
             "patients": _digest([sorted(patient.known.items()) for patient in self._patients]),
         }
 

@@ -10,6 +10,10 @@ import gradio as gr
 from skin import DISCLAIMER
 from skin.data.image_file import MAX_BYTES, MAX_PIXELS
 from skin.errors import UsageError
+from skin.evaluation.chosen import DecisionChoice
+from skin.evaluation.decision import DECISIONS, MOST_PROBABLE
+from skin.evaluation.operating_point import TARGET
+from skin.evaluation.prevalence import FORMAT, UNCHANGED
 from skin.inference import batch
 from skin.inference.batch import Row
 from skin.inference.predictor import RISK_RULE, SHIPPED, Record
@@ -39,6 +43,10 @@ PARAMETERS: Mapping[str, str] = {
     "site": "Body site of the lesion.",
     "patient": "Values of other fields of the patient by their names, for a model whose task has such; None (null) for "
     "nothing.",
+    "decision": "Rule that decides on a diagnosis: "
+    + " ".join(f"{name!r}: {rule.help}" for name, rule in DECISIONS.items()),
+    "target": "Of the rule 'sensitivity' alone: the share of the malignant validation images that it is set to find.",
+    "prevalence": f"Shares of the diagnoses where the model is used, which reweigh its probabilities: {FORMAT}.",
     "model": f"Name of a finished run, as the page offers them: {' and '.join(SHIPPED.values())} come with the app. "
     f"{AUTOMATIC!r} takes the model that uses age, sex and site where any is given; {BOTH!r}, of a batch alone, asks "
     "one model of each kind and gives two rows an image.",
@@ -50,13 +58,16 @@ PARAMETERS: Mapping[str, str] = {
 """The parameters of the endpoints, described."""
 
 RECORD = f"""Returns {", ".join(get_type_hints(Record))}. Probabilities are by diagnosis code
-({", ".join(HAM10000.codes)}, or those of the model's own task); the prediction set holds the codes that cannot be ruled out. The risk is {RISK_RULE}; all
-that is said of malignancy is null where a model's task does not tell what is malignant."""
+({", ".join(HAM10000.codes)}, or those of the model's own task); the prediction set holds the codes that cannot be ruled out. The risk is {RISK_RULE}. The decision is the rule that the diagnosis was decided by, in words in decided_by; probabilities
+are those of the prevalence, null where they are the model's own. All that is said of malignancy is null where a model's task does not tell what is malignant."""
 
 ROWS = f"""Returns a list of rows. Each has {", ".join(("image", *_FIELDS))}, as they were understood, and what
 /predict returns, or an error in its place: the rest goes on."""
 
 _FILE = {"path": "lesion.jpg", "url": "lesion.jpg", "meta": {"_type": "gradio.FileData"}}
+_VALUES: Mapping[str, tuple[str, ...]] = {"decision": tuple(DECISIONS)}
+"""The values of a parameter that takes no others."""
+
 EXAMPLES: Mapping[str, object] = {"image": _FILE, "images": [_FILE], "patient": None}
 """Parameters as the API page shows them; in Python a file becomes `handle_file('lesion.jpg')`."""
 
@@ -75,6 +86,9 @@ class Endpoints:
         site: str = UNKNOWN,
         model: str = AUTOMATIC,
         patient: dict[str, Any] | None = None,
+        decision: str = MOST_PROBABLE,
+        target: float = TARGET,
+        prevalence: str = UNCHANGED,
     ) -> Record:
         """Predict the diagnosis of one dermatoscopic image."""
         upload = uploads.read(image)
@@ -85,16 +99,24 @@ class Endpoints:
         if not isinstance(patient or {}, dict):
             raise UsageError("The patient must be an object of fields and their values, or null.")
         known = self.predictors.task(model).parse({"age": age, "sex": sex, "site": site, **(patient or {})})
-        (predictor,) = self.predictors.choose(model, known)
+        choice = DecisionChoice(decision, target, prevalence)
+        (predictor,) = self.predictors.choose(model, known, choice)
         return predictor.record(predictor.predict(upload.content, known))
 
     def predict_batch(
-        self, images: list[gr.FileData], patients: gr.FileData | None = None, model: str = AUTOMATIC
+        self,
+        images: list[gr.FileData],
+        patients: gr.FileData | None = None,
+        model: str = AUTOMATIC,
+        decision: str = MOST_PROBABLE,
+        target: float = TARGET,
+        prevalence: str = UNCHANGED,
     ) -> list[Row]:
         """Predict many images."""
-        upload = uploads.read(patients)
+        upload, choice = uploads.read(patients), DecisionChoice(decision, target, prevalence)
         known = batch.read_patients(*upload, self.predictors.task(model)) if upload else {}
-        return batch.predict_all(partial(self.predictors.choose, model), uploads.read_all(images), known)
+        choose = partial(self.predictors.choose, model, decision=choice)
+        return batch.predict_all(choose, uploads.read_all(images), known)
 
     def publish(self) -> None:
         """Offer both under the context of a `gr.Blocks`."""
@@ -111,5 +133,5 @@ def _publish(function: Callable[..., Any], returns: str, event: Mapping[str, Any
 
 def _parameter(name: str) -> ApiParameter:
     field = _FIELDS.get(name)
-    values = tuple(field.choices) if isinstance(field, ChoiceField) else ()
+    values = tuple(field.choices) if isinstance(field, ChoiceField) else _VALUES.get(name, ())
     return ApiParameter(PARAMETERS[name], values, EXAMPLES.get(name, GRADIOS_EXAMPLE))

@@ -52,6 +52,30 @@ def test_an_image_with_its_patient_is_answered_and_explained(predict: Page, demo
     expect(predict.locator(".js-plotly-plot")).to_contain_text("65 years")
 
 
+def test_a_decision_rule_and_a_prevalence_are_chosen(predict: Page, demo: Dataset) -> None:
+    upload(predict, demo.images[0].path)
+    ruling = predict.locator(".answer .ruling")
+    expect(ruling).to_contain_text("Decided by the most probable diagnosis")
+    predict.get_by_role("button", name="Decision").locator("visible=true").click()
+    predict.get_by_label("Balanced").locator("visible=true").check()
+    expect(ruling).to_contain_text("Decided by the highest probability once each is divided")
+    predict.get_by_label("Malignant or not").locator("visible=true").check()
+    expect(ruling).to_contain_text("set to find 95% of the malignant validation images")
+    expect(predict.get_by_role("slider", name="Share of malignant lesions").locator("visible=true")).to_have_count(1)
+
+    choose(predict, "Prevalence", "All alike")
+    expect(predict.locator(".bars.reweighed")).to_be_visible()
+    choose(predict, "Prevalence", "Typed in")
+    shares = predict.get_by_label("Share of each diagnosis").locator("visible=true")
+    expect(shares).to_have_value(re.compile("akiec="))
+    expect(ruling).to_contain_text("for the diagnoses' shares that were given")
+    shares.fill("mel=0.5, nv=0.5")
+    shares.blur()
+    expect(predict.get_by_role("alert").locator("visible=true")).to_contain_text("The prevalence lacks akiec")
+    choose(predict, "Prevalence", "As the model gives them")
+    expect(predict.locator(".bars:not(.reweighed)")).to_be_visible()
+
+
 def test_the_opacity_of_the_heatmap_follows_the_keyboard(predict: Page, demo: Dataset) -> None:
     upload(predict, demo.images[0].path)
     heat = predict.locator(".overlay .heat")

@@ -15,6 +15,7 @@ from skin import jobs
 from skin.cli.main import app
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
+from skin.evaluation.decision import DECISION_METRICS, DECISIONS
 from skin.evaluation.metrics import METRICS
 from skin.inference import batch
 from skin.run import Run, State
@@ -107,6 +108,90 @@ def test_evaluate_takes_all_images_of_a_data_set_that_the_run_never_saw(
         rows.append(f"L{number},NEW_{number},{image.diagnosis}")
     (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows))
     assert facts(shared_workspace, "evaluate", trained_run.name, "--dataset", str(tmp_path))["n"] == 8
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_evaluate_reports_under_each_decision_rule(
+    shared_workspace: Workspace, trained_run: Run, decision: str
+) -> None:
+    saved = facts(shared_workspace, "evaluate", trained_run.name)
+    report = facts(shared_workspace, "evaluate", trained_run.name, "--decision", decision)
+    assert report["decision"] == decision
+    figures = report["decisions"][decision]["figures"]
+    assert report["accuracy"] == figures["accuracy"] == saved["decisions"][decision]["figures"]["accuracy"]
+    assert set(figures) == set(DECISION_METRICS)
+    assert {name: report[name] for name in ("macro_auc", "ece", "brier")} == {
+        name: saved[name] for name in ("macro_auc", "ece", "brier")
+    }
+    assert (report["dataset"], report["operating_points"]) == (saved["dataset"], saved["operating_points"])
+    told = call(shared_workspace, "evaluate", trained_run.name, "--decision", decision).stdout
+    assert all(re.search(rf"^{name} ", told, re.MULTILINE) for name in DECISIONS)
+    assert ("Decided by the rule" in told) == (decision != "most-probable")
+
+
+def test_evaluating_the_images_anew_under_a_rule_gives_what_the_predictions_do(
+    shared_workspace: Workspace, trained_run: Run
+) -> None:
+    words = ("evaluate", trained_run.name, "--decision", "sensitivity", "--target", "0.8")
+    saved, anew = facts(shared_workspace, *words), facts(shared_workspace, *words, "--dataset", "demo")
+    assert saved["decisions"]["sensitivity"]["parameters"]["target"] == 0.8
+    assert anew["accuracy"]["value"] == pytest.approx(saved["accuracy"]["value"], abs=1e-2)
+
+
+def test_a_prevalence_is_what_the_operating_points_are_for(shared_workspace: Workspace, trained_run: Run) -> None:
+    saved = facts(shared_workspace, "evaluate", trained_run.name)
+    shares = ",".join(f"{code}={0.94 if code == 'nv' else 0.01}" for code in CODES)
+    report = facts(shared_workspace, "evaluate", trained_run.name, "--prevalence", shares)
+    assert report["prevalence"]["nv"] == pytest.approx(0.94)
+    assert saved["prevalence"] is None
+    for before, after in zip(saved["operating_points"], report["operating_points"], strict=True):
+        assert after["threshold"] == before["threshold"]
+        assert after["positive_predictive_value"]["value"] < before["positive_predictive_value"]["value"]
+    assert report["accuracy"] == saved["accuracy"]
+    told = call(shared_workspace, "evaluate", trained_run.name, "--prevalence", shares).stdout
+    assert "Operating points are for a prevalence of 1.0% akiec" in told
+
+
+def test_predict_decides_by_a_rule_and_for_a_prevalence(
+    shared_workspace: Workspace, trained_run: Run, demo: Dataset
+) -> None:
+    words = ("predict", str(demo.images[0].path), "--run", trained_run.name)
+    (usual,) = facts(shared_workspace, *words)
+    (balanced,) = facts(shared_workspace, *words, "--decision", "balanced")
+    (equal,) = facts(shared_workspace, *words, "--prevalence", "equal")
+    assert (usual["decision"], balanced["decision"]) == ("most-probable", "balanced")
+    assert balanced["probabilities"] == usual["probabilities"] != equal["probabilities"]
+    assert balanced["decided_by"].startswith("Decided by the highest probability once each is divided")
+    assert equal["prevalence"] == pytest.approx(dict.fromkeys(CODES, 1 / 7))
+    told = call(shared_workspace, *words, "--decision", "balanced", "--prevalence", "equal").stdout
+    assert "Decided by the rule balanced: " in told
+    assert "Probabilities are for a prevalence of 14.3% akiec" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--decision", "magic"], "There is no decision rule 'magic' for this model"),
+        (["--decision", "sensitivity", "--target", "95"], "must be a number between 0 and 1"),
+        (["--prevalence", "winter"], "There is no prevalence 'winter'"),
+        (["--prevalence", "mel=1"], "The prevalence lacks akiec, bcc, bkl, df, nv and vasc"),
+        (["--prevalence", ",".join(f"{code}=0.5" for code in CODES)], "sum to 3.5: they must sum to 1"),
+        (["--prevalence", ",".join(f"{code}=-1" for code in CODES)], "must be a number from 0 to 1, not '-1'"),
+    ],
+)
+def test_a_decision_that_cannot_be_gets_a_sentence(
+    shared_workspace: Workspace, trained_run: Run, demo: Dataset, words: list[str], sentence: str
+) -> None:
+    for command in (["evaluate", trained_run.name], ["predict", str(demo.images[0].path), "--run", trained_run.name]):
+        refused = call(shared_workspace, *command, *words)
+        assert refused.exit_code == 2
+        assert sentence in " ".join(refused.stderr.split())
+
+
+def test_a_report_is_saved_with_every_rule_at_once(shared_workspace: Workspace, trained_run: Run) -> None:
+    refused = call(shared_workspace, "evaluate", trained_run.name, "--save", "--decision", "balanced")
+    assert refused.exit_code == 2
+    assert "A saved report holds every decision rule" in refused.stderr
 
 
 def test_compare_gives_differences_and_a_verdict(shared_workspace: Workspace, trained_run: Run, twins: Run) -> None:

@@ -1,5 +1,6 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,20 @@ import pytest
 from bare import Bare
 from ham import CODES, someone
 from PIL import Image
+from simulated import simulated
 
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
 from skin.data.splits import Split
-from skin.errors import UserError
+from skin.errors import UsageError, UserError
+from skin.evaluation.chosen import DecisionChoice
+from skin.evaluation.decision import DECISIONS, AtSensitivity, fit_decision
 from skin.evaluation.operating_point import Thresholds, choose_thresholds
 from skin.evaluation.predictions import load_predictions
+from skin.evaluation.prevalence import implied_shares, parse_prevalence, reweigh
 from skin.evaluation.report import evaluate_parts
 from skin.inference.external import judged
-from skin.inference.predictor import SHIPPED, Prediction, Predictor, default_run
+from skin.inference.predictor import SHIPPED, Prediction, Predictor, Ruling, default_run
 from skin.run import Run, State
 from skin.task import HAM10000, Malignancy, Risk
 from skin.workspace import Workspace
@@ -69,6 +74,102 @@ def of_shares(malignant: float = 0.2, **shares: float) -> Prediction:
 )
 def test_risk_follows_the_threshold_and_the_prediction_set(risk: Risk, shares: dict[str, float]) -> None:
     assert of_shares(**shares).risk is risk
+
+
+RULINGS = [
+    Ruling(name, fit_decision(name, simulated(seed=1)), prevalence, own)
+    for name in DECISIONS
+    for prevalence, own in (
+        (None, None),
+        (parse_prevalence("equal", HAM10000, np.full(7, 1 / 7)), dict.fromkeys(CODES, 1 / 7)),
+    )
+]
+
+
+def ruled(ruling: Ruling, shares: np.ndarray, own: np.ndarray) -> Prediction:
+    """The prediction of these shares under the ruling, whose own probabilities are others where it has a prevalence."""
+    by_code, own_by_code = (dict(zip(CODES, map(float, row), strict=True)) for row in (shares, own))
+    ruling = replace(ruling, own=own_by_code if ruling.prevalence else None)
+    return Prediction(by_code, Thresholds(0.2, dict.fromkeys(CODES, 0.15)), HAM10000, ruling)
+
+
+@pytest.mark.parametrize("ruling", RULINGS, ids=lambda ruling: f"{ruling.name}-{ruling.prevalence is not None}")
+def test_no_rule_and_no_prevalence_lowers_a_risk(ruling: Ruling) -> None:
+    """Nothing that is probably a cancer, however one looks at it, comes out at low risk."""
+    order, rng = list(Risk), np.random.default_rng(0)
+    for shares, own in rng.dirichlet(np.full(7, 0.4), (500, 2)):
+        before = ruled(Ruling(), own if ruling.prevalence else shares, own)
+        after = ruled(ruling, shares, own)
+        assert order.index(after.risk) >= order.index(before.risk)
+        kinds = {known.malignancy for known in (after.diagnosis, after.most_probable, before.most_probable)}
+        if Malignancy.MALIGNANT in kinds:
+            assert after.risk is Risk.HIGH
+            assert "dermatologist" in after.advice
+        if Malignancy.PRECANCEROUS in kinds or after.malignant_probability >= after.thresholds.malignant:
+            assert after.risk is not Risk.LOW
+            assert "dermatologist" in after.advice
+
+
+def test_the_sentence_says_the_rule_and_what_is_most_probable() -> None:
+    rule = Ruling("sensitivity", AtSensitivity(0.95, 0.1))
+    found = replace(of_shares(nv=0.8, mel=0.15, bcc=0.05), ruling=rule)
+    assert (found.diagnosis.code, found.most_probable.code, found.risk) == ("mel", "nv", Risk.HIGH)
+    assert found.decided_by == (
+        "Decided by malignant from a malignant probability of 10.0% on, set to find 95% of the malignant validation images, "
+        "then the most probable diagnosis of that kind. The most probable diagnosis is Melanocytic nevus (80.0%)."
+    )
+    assert "The decision rule calls this a cancer of the skin, which is not the most probable" in found.advice
+    assert of_shares(nv=1).decided_by == "Decided by the most probable diagnosis."
+
+
+def test_a_rule_changes_the_diagnosis_and_no_probability(predictor: Predictor, demo: Dataset) -> None:
+    image, patient = demo.images[0].path, demo.images[0].patient
+    usual = predictor.predict(image, patient)
+    for name in DECISIONS:
+        deciding = predictor.deciding(DecisionChoice(name))
+        found = deciding.predict(image, patient)
+        assert (found.probabilities, found.prediction_set) == (usual.probabilities, usual.prediction_set)
+        record = deciding.record(found)
+        assert (record["decision"], record["diagnosis"]) == (name, found.diagnosis.code)
+        assert (record["most_probable"], record["prevalence"]) == (usual.diagnosis.code, None)
+        assert deciding.network is predictor.network
+
+
+def test_a_rule_decides_on_an_upload_as_it_was_judged(predictor: Predictor) -> None:
+    parts = load_predictions(predictor.run.predictions_path)
+    decided = fit_decision("balanced", parts["validation"]).decide(HAM10000, parts["test"].probabilities)
+    deciding = predictor.deciding(DecisionChoice("balanced"))
+    assert [deciding.judge(row).diagnosis.code for row in parts["test"].probabilities] == [CODES[k] for k in decided]
+
+
+def test_a_prevalence_reweighs_what_is_shown_and_keeps_the_set(predictor: Predictor, demo: Dataset) -> None:
+    image = predictor.encode(demo.images[0].path)
+    (usual,) = predictor.predict_encoded(image, [PATIENT])
+    validation = load_predictions(predictor.run.predictions_path)["validation"]
+    shares = {code: 0.94 if code == "mel" else 0.01 for code in CODES}
+    deciding = predictor.deciding(DecisionChoice(prevalence=shares))
+    (found,) = deciding.predict_encoded(image, [PATIENT])
+    row = np.array([[usual.probabilities[code] for code in CODES]])
+    expected = reweigh(row, implied_shares(validation), np.array(list(shares.values())))
+    np.testing.assert_allclose([list(found.probabilities.values())], expected, rtol=1e-4)
+    assert set(found.prediction_set) == set(usual.prediction_set)
+    assert found.probabilities["mel"] > usual.probabilities["mel"]
+    assert "The probabilities are for the diagnoses' shares that were given: 1.0% akiec" in found.decided_by
+    record = deciding.record(found)
+    assert record["prevalence"] == pytest.approx(shares)
+    assert record["probabilities"]["mel"] == pytest.approx(found.probabilities["mel"], abs=1e-6)
+    assert predictor.predict_encoded(image, [PATIENT]) == [usual]  # the one that others ask is as it was
+
+
+def test_what_a_model_cannot_decide_by_is_a_sentence(predictor: Predictor) -> None:
+    for choice, words in (
+        (DecisionChoice("magic"), "no decision rule 'magic'"),
+        (DecisionChoice("sensitivity", 95), "number between 0 and 1"),
+        (DecisionChoice(prevalence="mel=1"), "lacks akiec, bcc, bkl, df, nv and vasc"),
+        (DecisionChoice(prevalence="winter"), "no prevalence 'winter'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            predictor.deciding(choice)
 
 
 def test_without_a_threshold_no_risk_is_low() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skin.config import MODELS
 from skin.errors import UserError
+from skin.evaluation.chosen import DecisionChoice
 from skin.inference.predictor import SHIPPED, Predictor, default_run, multimodal_run
 from skin.patient import Patient
 from skin.run import Run, is_shipped, list_runs
@@ -54,16 +55,19 @@ class Predictors:
             *((f"{run.name} ({inputs_in_words(run)})", run.name) for run in runs),
         ]
 
-    def choose(self, choice: object, patient: Patient) -> list[Predictor]:
-        """One predictor, or two where both models are asked.
+    def choose(self, choice: object, patient: Patient, decision: DecisionChoice = DecisionChoice()) -> list[Predictor]:
+        """One predictor, or two where both models are asked, that decide as chosen.
 
-        Raises UserError when there is none of that name.
+        Raises UserError when there is none of that name, or no such decision.
         """
+        return [self.open(run).deciding(decision) for run in self._chosen_runs(choice, patient)]
+
+    def _chosen_runs(self, choice: object, patient: Patient) -> list[Run]:
         if choice in (None, "", AUTOMATIC):
-            return [self.open(default_run(self.workspace, patient))]
+            return [default_run(self.workspace, patient)]
         if choice == BOTH:
-            return [self.open(self._of_kind(kind)) for kind in MODELS]
-        return [self.open(self.named(choice))]
+            return [self._of_kind(kind) for kind in MODELS]
+        return [self.named(choice)]
 
     def task(self, choice: object) -> Task:
         """The task whose fields are asked for, which are those of the chosen model. Raises UserError when there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from markupsafe import Markup
@@ -14,6 +14,7 @@ from PIL import Image
 
 from skin.data import pixels
 from skin.errors import UsageError, UserError
+from skin.evaluation.chosen import DecisionChoice
 from skin.inference import batch
 from skin.inference.explain import EXPLANATIONS
 from skin.inference.predictor import default_run, multimodal_run
@@ -49,8 +50,8 @@ GetExamples = Callable[[Run | None, int], Examples]
 def predict_one(predictors: Predictors, *values: object) -> tuple[Any, Any, Any]:
     """The result cards, the effect of the patient's fields, and the curve over age.
 
-    The values are an upload, those in the slots of `patient_form`, the choice of the model and the row of EXPLANATIONS,
-    as the page sent them: so what is wrong with one is said in our own words.
+    The values are an upload, those in the slots of `patient_form`, the choice of the model, the row of EXPLANATIONS and the
+    DecisionChoice, as the page sent them: so what is wrong with one is said in our own words.
     """
     try:
         return _predict(predictors, *values)
@@ -60,14 +61,15 @@ def predict_one(predictors: Predictors, *values: object) -> tuple[Any, Any, Any]
 
 def _predict(predictors: Predictors, *values: object) -> tuple[Any, Any, Any]:
     """As `predict_one`; raises UserError."""
-    image, *slots, choice, method = values
+    image, *slots, choice, method, decision = values
     upload = uploads.read(image)
     if upload is None:
         return first_steps(predictors), "", gr.Plot(visible=False)
     task = predictors.task(choice)
     picture, patient = pixels.decode(upload.content), task.parse(patient_form.values_by_field(task, slots))
     question = Question(picture, hashlib.sha256(upload.content).hexdigest(), patient, str(method))
-    answers = [ModelAnswer.ask(predictor, picture, patient) for predictor in predictors.choose(choice, patient)]
+    asked = predictors.choose(choice, patient, cast("DecisionChoice", decision))
+    answers = [ModelAnswer.ask(predictor, picture, patient) for predictor in asked]
     html = render("predict/result_cards.html", cards=[_result_card(answered, question) for answered in answers])
     effect, curve = "", gr.Plot(visible=False)
     for answered in answers:
@@ -122,12 +124,18 @@ def heatmap_figure(answered: ModelAnswer, question: Question) -> Markup:
 
 
 def predict_many(
-    predictors: Predictors, files: object, table: object, choice: object, progress: gr.Progress = gr.Progress()
+    predictors: Predictors,
+    files: object,
+    table: object,
+    choice: object,
+    decision: DecisionChoice = DecisionChoice(),
+    progress: gr.Progress = gr.Progress(),
 ) -> tuple[str, gr.DownloadButton]:
     """The outcome of a batch, in words and as a table, and a CSV file of it."""
     upload = uploads.read(table)
     patients = batch.read_patients(*upload, predictors.task(choice)) if upload else {}
-    rows = batch.predict_all(partial(predictors.choose, choice), uploads.read_all(files), patients, progress.tqdm)
+    choose = partial(predictors.choose, choice, decision=decision)
+    rows = batch.predict_all(choose, uploads.read_all(files), patients, progress.tqdm)
     csv = write_table(batch.to_frame(rows)).encode()
     path = save_for_browser(csv, "predictions.csv")
     html = notice(batch.summary(rows, patients)) + batch_results.batch_table(rows)

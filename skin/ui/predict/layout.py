@@ -13,7 +13,7 @@ from skin.ui.components.events import PRIVATE_EVENT, with_gradio_errors
 from skin.ui.components.notices import notice
 from skin.ui.components.predictors import AUTOMATIC, Predictors
 from skin.ui.endpoints import BATCH_EVENT, PREDICT_EVENT, Endpoints
-from skin.ui.predict import handlers, patient_form
+from skin.ui.predict import decision_form, handlers, patient_form
 from skin.ui.predict.examples import EXAMPLE_CLICKED_JS, load_examples
 from skin.ui.predict.handlers import (
     GetExamples,
@@ -57,17 +57,18 @@ NUMBER_KEYBOARD_JS = """() => document.addEventListener("focusin", ({ target }) 
 
 @dataclass(frozen=True)
 class PredictForm:
-    """The components of one question; `patient` are those of `patient_form`."""
+    """The components of one question; `patient` are those of `patient_form`, `decision` is the state of `decision_form`."""
 
     image: gr.Image
     patient: list[Any]
     model: gr.Dropdown
     method: gr.Radio
+    decision: gr.State
 
     @property
     def inputs(self) -> list[Any]:
         """The components that `handlers.predict_one` reads."""
-        return [self.image, *self.patient, self.model, self.method]
+        return [self.image, *self.patient, self.model, self.method, self.decision]
 
 
 def build(context: AppContext) -> None:
@@ -87,7 +88,7 @@ def _build_one(context: AppContext, predictors: Predictors, get_examples: GetExa
     task = predictors.task_or_default(AUTOMATIC)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
-            form = _lay_out_form(task)
+            form = _lay_out_form(predictors, task)
         with gr.Column(scale=7, min_width=320):
             pictured, example_patient = _build_examples(context, predictors, get_examples, form)
             result = gr.HTML(handlers.first_steps(predictors), elem_classes="flush", elem_id="said")
@@ -106,7 +107,7 @@ def _build_one(context: AppContext, predictors: Predictors, get_examples: GetExa
         **PREDICT_EVENT,
     }
     typed = [part.change if isinstance(part, gr.Textbox) else part.input for part in form.patient]
-    gr.on([pictured.change, *typed, form.method.input], trigger_mode="always_last", **predicting)
+    gr.on([pictured.change, *typed, form.method.input, form.decision.change], trigger_mode="always_last", **predicting)
     fitting = form.model.change(
         partial(show_fields, predictors),
         [form.model, form_task],
@@ -119,7 +120,7 @@ def _build_one(context: AppContext, predictors: Predictors, get_examples: GetExa
     _wire_models(context, predictors, form.model)
 
 
-def _lay_out_form(task: Task) -> PredictForm:
+def _lay_out_form(predictors: Predictors, task: Task) -> PredictForm:
     image = gr.Image(
         label="Dermatoscopic image",
         height=260,
@@ -130,7 +131,7 @@ def _lay_out_form(task: Task) -> PredictForm:
     model = _model_dropdown()
     rows = [(explanation.title, name) for name, explanation in EXPLANATIONS.items()]
     method = gr.Radio(rows, value=rows[0][1], label="Heatmap")
-    return PredictForm(image, patient, model, method)
+    return PredictForm(image, patient, model, method, decision_form.build(predictors, model))
 
 
 def _model_dropdown() -> gr.Dropdown:
@@ -176,11 +177,12 @@ def _build_many(context: AppContext, predictors: Predictors) -> None:
         model = _model_dropdown()
         start = gr.Button("Predict all", variant="primary", elem_classes="beside")
         download = gr.DownloadButton("Download CSV", visible=False, elem_classes="beside")
+    decision = decision_form.build(predictors, model)
     result = gr.HTML(elem_classes="flush", elem_id="batch-answers")
     _wire_models(context, predictors, model)
     start.click(
         with_gradio_errors(partial(handlers.predict_many, predictors)),
-        [files, table, model],
+        [files, table, model, decision],
         [result, download],
         preprocess=False,
         show_progress_on=result,

@@ -27,8 +27,11 @@ from skin.data.dataset import Dataset
 from skin.data.splits import SPLITTERS, Split
 from skin.data.views import ORIENTATIONS
 from skin.errors import UserError
+from skin.evaluation.chosen import DecisionChoice
+from skin.evaluation.decision import DECISIONS
 from skin.evaluation.operating_point import Thresholds
 from skin.evaluation.predictions import Predictions, save_predictions
+from skin.evaluation.prevalence import parse_prevalence
 from skin.inference.explain import EXPLANATIONS
 from skin.inference.predictor import RISK_RULE, SHIPPED, Prediction, Record
 from skin.models.network import Features
@@ -36,10 +39,10 @@ from skin.models.onnx import OnnxNetwork
 from skin.run import Run
 from skin.task import HAM10000
 from skin.ui import endpoints
-from skin.ui.components import recent_folders, templates
+from skin.ui.components import prevalence_form, recent_folders, templates
 from skin.ui.components.open_datasets import OpenDatasets, SentImage
 from skin.ui.components.predictors import AUTOMATIC, BOTH, Predictors
-from skin.ui.predict import examples, handlers, patient_effect, patient_form, result_card
+from skin.ui.predict import decision_form, examples, handlers, patient_effect, patient_form, result_card
 from skin.ui.predict.examples import Examples
 from skin.ui.predict.heatmap_overlay import heatmap_overlay
 from skin.ui.predict.patient_form import ExamplePatient
@@ -50,6 +53,10 @@ Send = Callable[..., dict[str, str]]
 
 _, SEX, SITE = HAM10000.fields
 
+NEARLY_ALL_NEVI = {code: 0.94 if code == "nv" else 0.01 for code in CODES}
+
+UNKNOWN_PATIENT = ("", "unknown", "unknown", AUTOMATIC, "grad-cam")
+
 
 def photograph(colour: str = "red", format: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
@@ -58,7 +65,7 @@ def photograph(colour: str = "red", format: str = "PNG", **options: Any) -> byte
 
 
 def ask(workspace: Workspace, *question: object) -> tuple[Any, Any, Any]:
-    defaults = (None, "", "unknown", "unknown", AUTOMATIC, "grad-cam")
+    defaults = (None, "", "unknown", "unknown", AUTOMATIC, "grad-cam", DecisionChoice())
     return handlers.predict_one(Predictors(workspace), *question, *defaults[len(question) :])
 
 
@@ -107,7 +114,7 @@ def test_the_tables_show_what_the_model_answers_for_each_patient(two_models: Wor
 
 def test_a_question_that_was_answered_last_is_not_answered_again(two_models: Workspace, send: Send) -> None:
     predictors = Predictors(two_models)
-    question = (send(photograph()), "40", "unknown", "unknown", AUTOMATIC, "grad-cam")
+    question = (send(photograph()), "40", "unknown", "unknown", AUTOMATIC, "grad-cam", DecisionChoice())
     *_, answered = handlers.predict_if_changed(predictors, None, *question)
     assert answered == question
     assert handlers.predict_if_changed(predictors, answered, *question) == (gr.skip(),) * 4
@@ -127,7 +134,8 @@ def test_a_question_sends_the_image_through_each_network_once(
     predictors = Predictors(two_models)
     predictors.choose(BOTH, someone())  # which asks each of them once
     monkeypatch.setattr(OnnxNetwork, "encode", counting)
-    _, effect, curve = handlers.predict_one(predictors, send(photograph()), "60", "male", "back", choice, "grad-cam")
+    question = (send(photograph()), "60", "male", "back", choice, "grad-cam", DecisionChoice())
+    _, effect, curve = handlers.predict_one(predictors, *question)
     assert "By body site" in effect
     assert curve.visible
     assert sum(seen) == models * ORIENTATIONS
@@ -187,6 +195,9 @@ def test_without_a_model_the_page_says_how_to_get_one(bare: Workspace, send: Sen
         (("", "male", "back", ["a"]), "no finished run of this name"),
         (("", "male", "back", AUTOMATIC, "magic"), "no explanation"),
         (("", "male", "back", AUTOMATIC, ["grad-cam"]), "no explanation"),
+        ((*UNKNOWN_PATIENT, DecisionChoice("magic")), "no decision rule &#39;magic&#39;"),
+        ((*UNKNOWN_PATIENT, DecisionChoice("sensitivity", 2)), "must be a number between 0 and 1"),
+        ((*UNKNOWN_PATIENT, DecisionChoice(prevalence="mel=0.5")), "lacks akiec, bcc, bkl, df, nv and vasc"),
     ],
 )
 def test_what_is_wrong_in_the_form_is_said_in_the_page(
@@ -197,6 +208,51 @@ def test_what_is_wrong_in_the_form_is_said_in_the_page(
     assert words in said
     assert effect == ""
     assert curve.visible is False
+
+
+def test_the_page_says_by_which_rule_it_was_decided(two_models: Workspace, send: Send) -> None:
+    sent = send(photograph("red"))
+    usual, *_ = ask(two_models, sent)
+    assert "Decided by the most probable diagnosis." in usual
+    for name in DECISIONS:
+        said, *_ = ask(two_models, sent, *UNKNOWN_PATIENT, DecisionChoice(name))
+        assert f"Decided by {fit_words(two_models, name)}" in html.unescape(said)
+        assert re.findall(r"<b>([^<]+)</b></li>", said) == re.findall(r"<b>([^<]+)</b></li>", usual)
+
+
+def fit_words(workspace: Workspace, name: str) -> str:
+    (predictor,) = Predictors(workspace).choose(AUTOMATIC, someone(), DecisionChoice(name))
+    return predictor.predict(np.zeros((60, 80, 3), np.uint8)).ruling.decision.words
+
+
+def test_a_prevalence_reweighs_the_bars_and_is_said(two_models: Workspace, send: Send) -> None:
+    sent = send(photograph("red"))
+    usual, *_ = ask(two_models, sent)
+    said, *_ = ask(two_models, sent, *UNKNOWN_PATIENT, DecisionChoice(prevalence=NEARLY_ALL_NEVI))
+    assert re.findall(r"<b>([^<]+)</b></li>", said) != re.findall(r"<b>([^<]+)</b></li>", usual)
+    assert "The probabilities are for the diagnoses&#39; shares that were given" in said
+    assert "goes by the model's own probabilities, before the prevalence" in html.unescape(said)
+    assert 'class="bars reweighed"' in said
+    assert "High risk" in said  # as without it
+
+
+def test_both_models_decide_by_the_rule(two_models: Workspace, send: Send) -> None:
+    said, *_ = ask(two_models, send(photograph()), "60", "male", "back", BOTH, "grad-cam", DecisionChoice("balanced"))
+    assert said.count("Decided by the highest probability once each is divided") == 2
+
+
+def test_the_form_makes_the_choice(two_models: Workspace) -> None:
+    assert decision_form.choose("balanced", 0.9, "equal") == DecisionChoice("balanced", 0.9, "equal")
+    rule, target = decision_form.show_rule("sensitivity")
+    assert rule.info == DECISIONS["sensitivity"].help
+    assert target.visible
+    assert not decision_form.show_rule("balanced")[1].visible
+    first = decision_form.shares_of_model(Predictors(two_models), AUTOMATIC)
+    assert prevalence_form.show_shares(lambda _: first, None, "typed", "").value == first
+    assert parse_prevalence(first, HAM10000, np.full(7, 1 / 7)) is not None
+    assert not prevalence_form.show_shares(lambda _: first, None, "equal", first).visible
+    assert prevalence_form.tell("typed", "mel=1") == "mel=1"
+    assert prevalence_form.tell("equal", "mel=1") == "equal"
 
 
 def test_what_is_no_image_is_said_in_the_page(two_models: Workspace, send: Send) -> None:
@@ -211,7 +267,7 @@ def test_a_name_cannot_bring_markup_into_the_page(two_models: Workspace, send: S
 
 def test_a_run_that_was_deleted_meanwhile_is_missed_in_a_sentence(two_models: Workspace, send: Send) -> None:
     predictors = Predictors(two_models)
-    question = (send(photograph()), "", "unknown", "unknown", "ham10000-image", "grad-cam")
+    question = (send(photograph()), "", "unknown", "unknown", "ham10000-image", "grad-cam", DecisionChoice())
     assert "Melanoma <b>" in handlers.predict_one(predictors, *question)[0]
     shutil.rmtree(two_models.runs / "ham10000-image")
     assert "renamed or deleted" in handlers.predict_one(predictors, *question)[0]
@@ -444,7 +500,9 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert sorted(described) == ["/predict", "/predict_batch"]
     parameters = {row["parameter_name"]: row for row in described["/predict"]["parameters"]}
-    assert list(parameters) == ["image", "age", "sex", "site", "model", "patient"]
+    deciding = ["decision", "target", "prevalence"]
+    assert list(parameters) == ["image", "age", "sex", "site", "model", "patient", *deciding]
+    assert parameters["decision"]["type"]["enum"] == list(DECISIONS)
     assert parameters["sex"]["type"]["enum"] == ["female", "male", "unknown"]
     assert parameters["age"]["parameter_default"] is None
 
@@ -458,6 +516,15 @@ def test_programs_may_call_two_documented_endpoints_and_nothing_else(url: str, t
     assert client.predict(handle_file(str(red)), patient=others, api_name="/predict") == told
     with pytest.raises(AppError, match="no field 'itch' in HAM10000: use age, sex, site"):
         client.predict(handle_file(str(red)), patient={"itch": "yes"}, api_name="/predict")
+
+    asked = client.predict(
+        handle_file(str(red)), decision="balanced", target=0.9, prevalence="equal", api_name="/predict"
+    )
+    assert (asked["decision"], asked["prevalence"]["nv"]) == ("balanced", pytest.approx(1 / 7))
+    with pytest.raises(AppError, match="no prevalence 'winter'"):
+        client.predict(handle_file(str(red)), prevalence="winter", api_name="/predict")
+    (row,) = client.predict([handle_file(str(red))], decision="sensitivity", api_name="/predict_batch")
+    assert row["decision"] == "sensitivity"
 
     rows = client.predict([handle_file(str(red)), handle_file(str(bad))], api_name="/predict_batch")
     assert (rows[0]["image"], rows[0]["diagnosis"]) == ("red.png", "mel")
