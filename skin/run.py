@@ -8,6 +8,7 @@
 | `history.jsonl` | an Epoch a line |
 | `train.log` | what the training process printed |
 | `split.csv` | image_id, part |
+| `datasheet.json` | the Datasheet: the images of each part in counts |
 | `state-0.npz`, `state-1.npz` | the last two checkpoints, while the run is unfinished |
 | `network.weights.h5` | the best epoch's weights (a shipped run does without) |
 | `calibration.json` | the temperature that divides the logits |
@@ -191,6 +192,10 @@ class Run:
     @property
     def split_path(self) -> Path:
         return self.folder / "split.csv"
+
+    @property
+    def datasheet_path(self) -> Path:
+        return self.folder / "datasheet.json"
 
     @property
     def state_paths(self) -> tuple[Path, Path]:

@@ -23,6 +23,7 @@ from sklearn.metrics import balanced_accuracy_score
 from skin import device
 from skin import run as runs
 from skin.config import Stage, TrainConfig
+from skin.data.datasheet import Datasheet
 from skin.data.groups import group
 from skin.evaluation.calibration import fit_temperature, save_temperature, tempered
 from skin.evaluation.predictions import save_predictions
@@ -292,6 +293,7 @@ def _adjust(fit: Fit) -> None:
 def _finish(fit: Fit, workspace: Workspace) -> None:
     """Export the network, choose the temperature on validation, predict and report validation and test."""
     run, material, dataset = fit.run, fit.material, fit.material.dataset
+    Datasheet.of(dataset, material.split).save(run.datasheet_path)
     _adjust(fit)
     save_weights(fit.classifier.network, run.weights_path)
     network = inference_network(run, in_float32(fit.classifier, fit.config, fit.task, workspace))

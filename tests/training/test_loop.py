@@ -74,6 +74,7 @@ def test_a_finished_run_has_everything_and_nothing_temporary(trained_run: Run) -
         "history.jsonl",
         "train.log",
         "split.csv",
+        "datasheet.json",
         "network.weights.h5",
         "calibration.json",
         "model.onnx",
