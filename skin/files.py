@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import psutil
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from skin.errors import UserError
+from skin.errors import UsageError, UserError
 
 _PARTIAL = re.compile(r"\.(\d+)(?:@([\w-]+))?\..+", re.DOTALL)
 """Name of what a process is still writing: its pid and machine, then the name that it gets in the end."""
@@ -64,6 +65,27 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a folder under another name, then give it the name at once: nobody meets it half-written.
+
+    Raises UsageError where something stands in its place that is no empty folder, UserError when the disk is full or refuses.
+    """
+    partial = partial_path(folder)
+    try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise UsageError(f"{folder} is there already, and not empty: name a new folder, or empty this one.")
+        partial.mkdir(parents=True)
+        write(partial)
+        if folder.exists():
+            folder.rmdir()  # not every system puts a folder in the place of an empty one
+        partial.rename(folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{folder} could not be written ({reason}): name a folder that you may write to.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def read_json(path: Path) -> Any:

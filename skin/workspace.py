@@ -90,6 +90,11 @@ def assets() -> Path:
     return folder
 
 
+def legal_texts() -> dict[str, str]:
+    """The licence of the code, and the notice on what came from others, by the names of their files."""
+    return {name: _shipped(name).read_text(encoding="utf-8") for name in ("LICENSE", "NOTICE")}
+
+
 def _shipped(kind: str) -> Path:
     return (_PACKAGED if _PACKAGED.is_dir() else PROJECT) / kind
 

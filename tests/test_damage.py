@@ -131,6 +131,7 @@ FILES = (
     "history.jsonl",
     "train.log",
     "split.csv",
+    "datasheet.json",
     "calibration.json",
     "model.onnx",
     "network.weights.h5",
@@ -162,6 +163,8 @@ def commands(image: Path) -> Iterator[list[str]]:
     yield ["predict", str(image), "--run", VICTIM]
     yield ["predict", str(image), "--json"]
     yield ["predict", str(image.parent), "--run", VICTIM]
+    yield ["card", VICTIM]
+    yield ["publish", VICTIM, str(image.with_name("published"))]
     yield ["stop", VICTIM]
 
 

@@ -1,6 +1,8 @@
 """Data sets of other tasks than HAM10000's, through the whole command line: explored, trained, reported, compared, predicted."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 from skin.cli.main import app
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import load_report
+from skin.patient import ChoiceField
 from skin.run import Run
 from skin.task import ISIC2019, Task
 from skin.workspace import Workspace
@@ -94,6 +97,28 @@ def test_two_runs_are_compared_on_their_classes(home: Workspace, name: str, task
 
     assert list(comparison["per_class"]) == list(task.codes)
     assert comparison["task"] == task.name
+
+
+@pytest.mark.parametrize("model", ["image", "multimodal"])
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_what_is_published_asks_in_the_runs_own_classes_and_fields(
+    home: Workspace, name: str, task: Task, model: str, tmp_path: Path
+) -> None:
+    command(home.home, "publish", f"{name}-{model}", str(tmp_path / "hub"))
+
+    image = next((home.home / "data" / name).rglob("*.jpg"))
+    line = [sys.executable, "-I", "example.py", str(image)]
+    done = subprocess.run(line, cwd=tmp_path / "hub", capture_output=True, text=True, check=True)
+    probabilities = json.loads(done.stdout)
+    assert list(probabilities) == list(task.codes)
+    known = {field.name: field.values[0] if isinstance(field, ChoiceField) else 60 for field in task.fields}
+    known |= {"diameter": 15} if name == "own" else {}
+    words = [word for field, value in known.items() for word in ("--field", f"{field}={value}")]
+    [told] = facts(home, "predict", str(image), "--run", f"{name}-{model}", *(words if model == "multimodal" else ()))
+    assert probabilities == pytest.approx(told["probabilities"], abs=1e-3)
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert all(f"| {code} | " in card for code in task.codes)
+    assert not (tmp_path / "hub" / "LICENSE").exists()
 
 
 def test_runs_of_other_classes_are_not_compared(home: Workspace) -> None:

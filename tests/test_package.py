@@ -82,6 +82,7 @@ def test_a_wheel_holds_what_the_project_ships_and_no_run_of_anybody(installed: P
     shipped_templates = installed / "skin" / "ui" / "templates"
     for path in templates.rglob("*.*"):
         assert (shipped_templates / path.relative_to(templates)).is_file()
+    assert all((shipped / name).read_text() == (PROJECT / name).read_text() for name in ("LICENSE", "NOTICE"))
 
 
 @pytest.mark.slow
@@ -93,6 +94,27 @@ def test_an_installed_copy_predicts_with_the_shipped_runs(command: Command, tmp_
 
     assert answer["run"] == "ham10000-image"
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_an_installed_copy_publishes_as_the_checkout_does(command: Command, tmp_path: Path) -> None:
+    assert "is ready" in command("publish", "ham10000-image", "hub").stdout
+    assert "is ready" in command("space", "space", "ham10000-image").stdout
+    assert {path.name for path in (tmp_path / "space").iterdir()} == {
+        *(
+            "README.md",
+            "app.py",
+            "requirements.txt",
+            ".gitattributes",
+            "LICENSE",
+            "NOTICE",
+            "skin",
+            "assets",
+            "checkpoints",
+        ),
+    }
+    assert not (tmp_path / "space" / "skin" / "_shipped").exists()
+    assert (tmp_path / "hub" / "README.md").read_text().startswith("---")
 
 
 @pytest.mark.slow

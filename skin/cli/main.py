@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from skin import DISCLAIMER, __version__
-from skin.cli import benchmark, data, evaluate, experiment, export, predict, runs, serve, train
+from skin.cli import benchmark, data, evaluate, experiment, export, predict, publish, runs, serve, train
 from skin.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +30,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": evaluate.compare,
     "predict": predict.predict,
     "export": export.export,
+    "card": publish.card,
+    "publish": publish.publish,
+    "space": publish.space,
     "benchmark": benchmark.benchmark,
 }
 """The commands by name; what each does and takes, its function's docstring and signature say."""

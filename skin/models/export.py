@@ -47,9 +47,15 @@ def copy(source: Path, path: Path, task: Task) -> None:
 
     Raises UserError when the source is damaged.
     """
+    write_atomically(path, described(source, task))
+
+
+def described(source: Path, task: Task) -> bytes:
+    """An exported network with the metadata that early ones lack. Raises UserError when the file is damaged."""
     model = load_model(source)
     _describe(model, task)
-    _save(model, path)
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def export_model(model: keras.Model, path: Path) -> None:

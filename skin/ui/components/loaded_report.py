@@ -18,13 +18,14 @@ from skin.workspace import Workspace
 
 @dataclass(frozen=True, eq=False)
 class LoadedReport:
-    """Predictions of one part, their report, and what is known of the run that made them."""
+    """Predictions of one part, their report, and what is known of the run that made them, None where that is unknown."""
 
     title: str
     predictions: Predictions
     report: Report
     history: tuple[Epoch, ...] = ()
     origin: Origin = UNKNOWN
+    run: Run | None = None
 
     @property
     def dataset(self) -> str:
@@ -95,4 +96,4 @@ def load_part(run: Run, part: str) -> LoadedReport:
     reports, predictions = load_report(run.report_path), load_predictions(run.predictions_path)
     origin = dataclasses.replace(Origin.of_run(run, part), config=run.config)
     title, history = f"{run.name}, {part} part", tuple(run.history())
-    return LoadedReport(title, predictions[part], reports[part], history, origin)
+    return LoadedReport(title, predictions[part], reports[part], history, origin, run)

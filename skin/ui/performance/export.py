@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from skin.errors import UserError
 from skin.evaluation import prediction_table
 from skin.evaluation.predictions import Predictions
 from skin.evaluation.reliability import untempered
 from skin.evaluation.report import Report
 from skin.plots import report as plots
 from skin.plots.training import history_figure
+from skin.publishing.model_card import model_card
 from skin.run import Epoch, best_epoch
 from skin.ui.components.confusion_matrix import confusion_table
 from skin.ui.components.document import document
@@ -123,9 +125,19 @@ def _as_csv(loaded: LoadedReport) -> str:
     return prediction_table.to_csv(loaded.predictions, origin.settings | origin.facts(loaded.report))
 
 
+def _as_card(loaded: LoadedReport) -> str:
+    """The model card of the run, whichever part is shown. Raises UserError where there is no run."""
+    if loaded.run is None:
+        raise UserError(
+            "A table of predictions tells nothing of the model that made them: choose a run to get its card."
+        )
+    return str(model_card(loaded.run))
+
+
 DOWNLOADS: Mapping[str, tuple[str, Callable[[LoadedReport], str]]] = {
     "Report (HTML)": ("html", _as_html),
     "Report (JSON)": ("json", _as_json),
     "Predictions (CSV)": ("csv", _as_csv),
+    "Model card (Markdown)": ("md", _as_card),
 }
 """The files to download: their suffix, and how they are made."""

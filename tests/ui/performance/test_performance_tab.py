@@ -369,7 +369,11 @@ def test_no_text_of_a_foreign_run_becomes_part_of_the_file(hostile: LoadedReport
     assert not [name for name in Tags(theirs).attributes if name.startswith("on")]
 
 
-@pytest.mark.parametrize("kind", DOWNLOADS)
+CARD = "Model card (Markdown)"
+REPORTS = [kind for kind in DOWNLOADS if kind != CARD]
+
+
+@pytest.mark.parametrize("kind", REPORTS)
 @pytest.mark.parametrize("which", ["loaded", "labels"])
 def test_every_download_is_written(kind: str, which: str, request: pytest.FixtureRequest) -> None:
     loaded = request.getfixturevalue(which)
@@ -387,7 +391,7 @@ def test_every_download_is_written(kind: str, which: str, request: pytest.Fixtur
 def test_every_download_tells_where_its_figures_come_from(loaded: LoadedReport) -> None:
     facts = loaded.origin.facts(loaded.report)
     assert (facts["run"], facts["part"], facts["split"], facts["seed"]) == ("mine", "test", "by-lesion", 42)
-    html, text, table = (Path(handlers.make_file(kind, loaded)).read_text() for kind in DOWNLOADS)
+    html, text, table = (Path(handlers.make_file(kind, loaded)).read_text() for kind in REPORTS)
     assert f">{facts['malignant_threshold']:.4f}<" in html
     assert all(f">{info.label}</th>" in html for info in field_infos())
     values = json.loads(text)
@@ -399,13 +403,28 @@ def test_every_download_tells_where_its_figures_come_from(loaded: LoadedReport) 
 
 
 def test_what_is_not_known_of_an_upload_is_said(labels: LoadedReport) -> None:
-    html, text, table = (Path(handlers.make_file(kind, labels)).read_text() for kind in DOWNLOADS)
+    html, text, table = (Path(handlers.make_file(kind, labels)).read_text() for kind in REPORTS)
     assert html.count(">unknown<") == 7
     assert html.count(f">{skin.__version__}<") == 1
     assert "Settings of the run" not in html
     assert (json.loads(text)["run"], json.loads(text)["settings"]) == (None, {})
     assert next(csv.DictReader(table.splitlines()))["run"] == ""
     assert handlers.show_origin(labels).count(">unknown<") == 7
+
+
+def test_the_card_of_a_run_is_downloaded_whichever_part_is_shown(loaded: LoadedReport, workspace: Workspace) -> None:
+    validation = load_by_key(workspace, ReportKey.of_run(workspace, "mine", "validation"))
+    cards = [Path(handlers.make_file(CARD, shown)) for shown in (loaded, validation)]
+    assert [card.name for card in cards] == ["mine-test-part.md", "mine-validation-part.md"]
+    text = cards[0].read_text()
+    assert text == cards[1].read_text()
+    assert "\n# mine\n" in text
+    assert all(f"| {metric.label} |" in text for metric in METRICS.values())
+
+
+def test_an_uploaded_table_has_no_card(labels: LoadedReport) -> None:
+    with pytest.raises(UserError, match="tells nothing of the model that made them: choose a run"):
+        handlers.make_file(CARD, labels)
 
 
 def test_the_file_shows_the_matrix_in_images_and_in_shares(loaded: LoadedReport) -> None:
