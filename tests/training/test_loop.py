@@ -121,7 +121,9 @@ def test_a_training_says_what_it_runs_on(trained_run: Run) -> None:
 @pytest.fixture(scope="module")
 def mixed_run(shared_workspace: Workspace, demo: Dataset) -> Run:
     """As the trained run, in bfloat16."""
-    config = TrainConfig.from_preset("demo", dataset=demo.name, **SMALL, mixed_precision="bfloat16")
+    config = TrainConfig.from_preset(
+        "demo", dataset=demo.name, **{**SMALL, "stage2_epochs": 1}, mixed_precision="bfloat16"
+    )
     run = Run.create(shared_workspace, "mixed", config)
     train(run, shared_workspace)
     return run
