@@ -139,8 +139,8 @@ class AtSensitivity:
     def words(self) -> str:
         """As Decision."""
         return (
-            f"malignant from a malignant probability of {self.threshold:.1%} on, set to find {self.target:.0%} of the "
-            "malignant validation images, then the most probable diagnosis of that kind"
+            f"whether its malignant probability reaches {self.threshold:.1%}, the threshold that finds {self.target:.0%} of the "
+            "malignant validation images; then by the most probable diagnosis of that kind"
         )
 
 

@@ -60,7 +60,7 @@ def test_a_decision_rule_and_a_prevalence_are_chosen(predict: Page, demo: Datase
     predict.get_by_label("Balanced").locator("visible=true").check()
     expect(ruling).to_contain_text("Decided by the highest probability once each is divided")
     predict.get_by_label("Malignant or not").locator("visible=true").check()
-    expect(ruling).to_contain_text("set to find 95% of the malignant validation images")
+    expect(ruling).to_contain_text("the threshold that finds 95% of the malignant validation images")
     expect(predict.get_by_role("slider", name="Share of malignant lesions").locator("visible=true")).to_have_count(1)
 
     choose(predict, "Prevalence", "All alike")

@@ -115,8 +115,8 @@ def test_the_sentence_says_the_rule_and_what_is_most_probable() -> None:
     found = replace(of_shares(nv=0.8, mel=0.15, bcc=0.05), ruling=rule)
     assert (found.diagnosis.code, found.most_probable.code, found.risk) == ("mel", "nv", Risk.HIGH)
     assert found.decided_by == (
-        "Decided by malignant from a malignant probability of 10.0% on, set to find 95% of the malignant validation images, "
-        "then the most probable diagnosis of that kind. The most probable diagnosis is Melanocytic nevus (80.0%)."
+        "Decided by whether its malignant probability reaches 10.0%, the threshold that finds 95% of the malignant validation "
+        "images; then by the most probable diagnosis of that kind. The most probable diagnosis is Melanocytic nevus (80.0%)."
     )
     assert "The decision rule calls this a cancer of the skin, which is not the most probable" in found.advice
     assert of_shares(nv=1).decided_by == "Decided by the most probable diagnosis."

@@ -23,7 +23,7 @@ def build(
     """
     choices = [(unchanged, UNCHANGED), *((PREVALENCES[name].label, name) for name in names), ("Typed in", TYPED)]
     named = gr.Dropdown(choices, value=UNCHANGED, label="Prevalence", info=info)
-    shares = gr.Textbox(visible=False, label="Share of each diagnosis", max_length=4000, lines=3)
+    shares = gr.Textbox("", visible=False, label="Share of each diagnosis", max_length=4000, lines=3)
     told = gr.State(UNCHANGED)
     showing = with_gradio_errors(partial(show_shares, first_shares))
     telling: dict[str, Any] = {"fn": tell, "inputs": [named, shares], "outputs": told, **PRIVATE_EVENT}
