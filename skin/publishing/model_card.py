@@ -30,7 +30,7 @@ from skin.evaluation.summary import NOT_COMPUTED, best, challenging, scope
 from skin.inference.predictor import RISK_RULE, TARGET_SENSITIVITY
 from skin.models.backbones import BACKBONES
 from skin.patient import UNKNOWN, NumberField
-from skin.publishing import card_tables
+from skin.publishing import card_tables, decision_tables
 from skin.publishing.markdown import code, render
 from skin.publishing.provenance import WEIGHTS, Provenance, provenance_of
 from skin.run import Run, best_epoch
@@ -227,7 +227,7 @@ def _stage(stage: Stage, title: str) -> str:
 
 
 def _about_results(run: Run, report: Report) -> dict[str, Any]:
-    origin, ece = Origin.of_run(run, "test"), report.headline.get("ece")
+    origin = Origin.of_run(run, "test")
     return {
         "report": report,
         "lacking": origin.gap(report),
@@ -240,7 +240,6 @@ def _about_results(run: Run, report: Report) -> dict[str, Any]:
         "risk_rule": RISK_RULE,
         "report_command": evaluation_command(run),
         "group_command": evaluation_command(run, of_groups=True),
-        "ece": card_tables.interval(ece) if ece else "",
         "subgroups": card_tables.subgroups(report),
         "min_lesions": MIN_LESIONS,
     }
@@ -256,7 +255,13 @@ def _tables(run: Run, reports: Mapping[str, Report], sheet: Datasheet | None) ->
         "confusion": card_tables.confusion(report),
         "called_low": card_tables.called_low(report),
         "prediction_sets": card_tables.prediction_set_thresholds(report),
+        "decisions": decision_tables.decisions(report),
+        "operating_points": decision_tables.operating_points(report),
+        "net_benefits": decision_tables.net_benefits(report),
     }
+    if told := report.calibration:
+        tables["calibration"] = decision_tables.calibration(told)
+        tables["class_calibration"] = decision_tables.class_calibration(report, told)
     if sheet is None:
         return tables | {"class_balance": card_tables.class_balance_of_report(reports)}
     return tables | {

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from skin.errors import UserError
-from skin.evaluation.operating_point import Thresholds, choose_thresholds
+from skin.evaluation.chosen import Chosen, choose
 from skin.evaluation.origin import Origin
 from skin.evaluation.predictions import load_predictions
 from skin.evaluation.report import load_report
@@ -49,12 +49,12 @@ def check_can_predict(run: Run) -> None:
 
 def _contents(run: Run) -> dict[str, bytes]:
     """Every file of the folder by its name."""
-    thresholds = choose_thresholds(load_predictions(run.predictions_path)["validation"])
+    chosen = choose(load_predictions(run.predictions_path)["validation"])
     texts = {
         "README.md": str(model_card(run)),
         "config.json": public_config(run),
         "task.json": run.task.to_json(),
-        "thresholds.json": _thresholds(run, thresholds),
+        "thresholds.json": _thresholds(run, chosen),
         "example.py": f"{example(run)}\n",
         "requirements.txt": pinned(EXAMPLE),
         ".gitattributes": IN_LARGE_FILE_STORAGE,
@@ -68,9 +68,9 @@ def _contents(run: Run) -> dict[str, bytes]:
     return files
 
 
-def _thresholds(run: Run, thresholds: Thresholds) -> str:
-    """The thresholds as JSON; null for malignant where the task does not tell what is."""
-    known = to_plain(thresholds)
+def _thresholds(run: Run, chosen: Chosen) -> str:
+    """All that was chosen on the validation part, as JSON; null for malignant where the task does not tell what is."""
+    known = {**to_plain(chosen.thresholds), "decisions": to_plain(dict(chosen.decisions))}
     return json.dumps(known if run.task.tells_malignant else {**known, "malignant": None}, indent=1)
 
 

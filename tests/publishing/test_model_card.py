@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 
 from skin.data.datasheet import Datasheet
 from skin.errors import UserError
+from skin.evaluation.decision import decision_metrics_of
 from skin.evaluation.report import load_report
 from skin.inference.predictor import SHIPPED
 from skin.publishing import card_tables
@@ -55,7 +56,7 @@ def test_the_sections_come_in_the_order_of_the_checklists(copy: Run) -> None:
     assert titles == [
         *("The model", "Intended use", "Data", "Source and provenance", "Participants", "Partitions and overlap"),
         *("Class balance", "Missing data", "Reference standard", "Preprocessing", "Training", "Results"),
-        *("Decisions and operating point", "Calibration and prediction sets", "Subgroups", "Robustness"),
+        *("Decisions and operating points", "Calibration and prediction sets", "Subgroups", "Robustness"),
         *(
             "Scope and refusal",
             "Limits",
@@ -83,6 +84,24 @@ def test_figures_stand_with_their_intervals(copy: Run) -> None:
         assert re.search(
             rf"^\| {code} \| {row.recall:.3f} \(.* \| {row.support:,} \| {row.lesions:,} \|$", results, re.M
         )
+
+
+def test_every_decision_rule_and_target_stands_with_its_figures(copy: Run) -> None:
+    report, card = load_report(copy.report_path)["test"], str(model_card(copy))
+    decided = section(card, "Decisions and operating points")
+    assert "| Rule | Most probable | Balanced | Malignant or not |" in decided
+    for name, metric in decision_metrics_of(report.task).items():
+        cells = " | ".join(card_tables.interval(judged.figures[name]) for judged in report.decisions.values())
+        assert f"| {metric.label} | {cells} |" in decided
+    for row in report.operating_points:
+        figures = " | ".join(map(card_tables.interval, (row.sensitivity, row.specificity)))
+        assert f"| {row.target:.0%} | {row.threshold:.3f} | {figures} |" in decided
+    told = section(card, "Calibration and prediction sets")
+    assert report.calibration is not None
+    assert report.calibration.before is not None
+    assert card_tables.interval(report.calibration.before.scores["ece"]) in told
+    for code, coverage in report.operating_point.coverage_by_class.items():
+        assert re.search(rf"^\| {code} \|.* {re.escape(card_tables.interval(coverage))} \|$", told, re.M)
 
 
 def test_what_the_data_were_is_told_from_the_datasheet(trained_run: Run) -> None:
@@ -123,13 +142,13 @@ def test_a_run_without_a_datasheet_says_which_command_adds_it(copy: Run, damage:
 def test_a_report_of_another_version_says_what_it_lacks(copy: Run) -> None:
     reports = json.loads(copy.report_path.read_text())
     for report in reports.values():
-        for name in ("ece", "operating_point", "subgroups"):
+        for name in ("ece", "operating_point", "subgroups", "decisions", "operating_points", "calibration"):
             del report[name]
     copy.report_path.write_text(json.dumps(reports))
     card = str(model_card(copy))
     assert "| Calibration error | not computed |" in section(card, "Results")
-    for title in ("Decisions and operating point", "Calibration and prediction sets", "Subgroups"):
-        assert "Not computed: `python -m skin evaluate copy" in section(card, title)
+    for title in ("Decisions and operating points", "Calibration and prediction sets", "Subgroups"):
+        assert "ot computed: `python -m skin evaluate copy" in section(card, title)
 
 
 def test_unknown_data_leave_licence_and_provenance_open(copy: Run) -> None:
@@ -193,6 +212,6 @@ def test_a_task_that_tells_nothing_of_malignancy_or_patient_has_its_card(copy: R
         report["operating_point"] = None
     copy.report_path.write_text(json.dumps(reports))
     card = str(model_card(copy))
-    assert "does not tell which diagnoses are malignant" in section(card, "Decisions and operating point")
+    assert "does not tell which diagnoses are malignant" in section(card, "Decisions and operating points")
     assert "tells nothing of the patient" in section(card, "Missing data")
     assert "patient" not in example(copy)

@@ -15,6 +15,7 @@ from small import SmallDisk
 
 from skin.config import TrainConfig
 from skin.errors import UsageError, UserError
+from skin.evaluation.decision import DECISIONS
 from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import load_predictions
 from skin.inference.predictor import SHIPPED, Predictor
@@ -95,6 +96,8 @@ def test_the_thresholds_are_those_that_the_app_decides_by(tmp_path: Path) -> Non
     known = json.loads((tmp_path / "folder" / "thresholds.json").read_text())
     chosen = choose_thresholds(load_predictions(run.predictions_path)["validation"])
     assert (known["malignant"], known["diagnoses"]) == (chosen.malignant, chosen.diagnoses)
+    assert set(known["decisions"]) == set(DECISIONS)
+    assert len(known["decisions"]["balanced"]["shares"]) == len(run.task)
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
