@@ -1,23 +1,21 @@
 """Pixels: an image file decoded with care, made square for a network, and a whole data set's kept on disk."""
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from PIL import Image
 
 from skin.data import image_file
-from skin.data.dataset import Dataset, LesionImage
+from skin.data.dataset import Dataset
 from skin.data.decoder import DECODERS
 from skin.data.image_file import MAX_BYTES
+from skin.data.row_file import RowFile
 from skin.errors import UserError
 from skin.progress import Progress, silent
 from skin.workspace import Workspace
@@ -86,55 +84,10 @@ def open_pixels(dataset: Dataset, size: int, workspace: Workspace, progress: Pro
     Raises UserError when the disk is full or an image can no longer be read.
     """
     path = workspace.pixels / f"{dataset.key}-{size}-{_VERSION}.npy"
-    shape = (len(dataset.images), size, size, 3)
-    if not _is_complete(path, shape):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_suffix(".lock")):
-                if not _is_complete(path, shape):
-                    _build(path, dataset.images, size, progress)
-        except OSError as error:
-            raise UserError(
-                f"The images could not be cached in {path.parent} ({error.strerror}): free some space, or use another --home."
-            ) from error
-    pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return pixels
+    file = RowFile(path, (len(dataset.images), size, size, 3), "|u1", "images")
 
+    def rows(first: int, end: int) -> NDArray[np.uint8]:
+        images = dataset.images[first:end]
+        return np.stack(Parallel(n_jobs=-1, prefer="threads")(delayed(prepare)(image.path, size) for image in images))
 
-def _build(path: Path, images: tuple[LesionImage, ...], size: int, progress: Progress) -> None:
-    """Append the rows to a partial file, whose length says how many are done, and give it its name at the end."""
-    partial = path.with_suffix(".partial")
-    header, row_bytes = _header((len(images), size, size, 3)), size * size * 3
-    _check_space(partial, len(header) + len(images) * row_bytes)
-    with partial.open("ab") as file, Parallel(n_jobs=-1, prefer="threads") as parallel:
-        if file.tell() < len(header):
-            file.truncate(0)
-            file.write(header)
-        done = (file.tell() - len(header)) // row_bytes
-        file.truncate(len(header) + done * row_bytes)
-        starts = range(done, len(images), _CHUNK)
-        for start in progress(starts, desc=f"Preparing images at {size} px", total=len(starts)):
-            rows = parallel(delayed(prepare)(image.path, size) for image in images[start : start + _CHUNK])
-            file.write(np.stack(rows).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    buffer = BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"shape": shape, "fortran_order": False, "descr": "|u1"})
-    return buffer.getvalue()
-
-
-def _is_complete(path: Path, shape: tuple[int, ...]) -> bool:
-    return path.is_file() and path.stat().st_size == len(_header(shape)) + int(np.prod(shape))
-
-
-def _check_space(partial: Path, needed: int) -> None:
-    missing = needed - (partial.stat().st_size if partial.exists() else 0)
-    if shutil.disk_usage(partial.parent).free < missing:
-        raise UserError(
-            f"{missing / 1e9:.1f} GB are needed in {partial.parent} for the images: "
-            "free some space, use a smaller image size, or another --home."
-        )
+    return file.open(rows, _CHUNK, progress, f"Preparing images at {size} px")
