@@ -16,6 +16,7 @@
 | `predictions.npz` | validation and test: image ids, lesion ids, truth, probabilities |
 | `report.json` | the evaluation of both |
 | `notes.json` | what its owner noted, and tags |
+| `audit/` | what `skin.audit` computed from the images, a file a step, and the arrays that predictions read |
 
 A checkpoint is a finished run folder. The runs of an experiment lie inside its folder, and are found by their names as others are.
 """
@@ -224,6 +225,15 @@ class Run:
     @property
     def notes_path(self) -> Path:
         return self.folder / "notes.json"
+
+    @property
+    def audit_folder(self) -> Path:
+        return self.folder / "audit"
+
+    @property
+    def audit_command(self) -> str:
+        """The command that audits the run."""
+        return f"python -m skin audit {self.name}"
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -491,7 +501,8 @@ def sweep(workspace: Workspace) -> None:
     parents = _own_folders(workspace)
     runs = [run.folder for run in _runs_of(parents)]
     experiments = [workspace.experiments, *(parent.parent for parent in parents[1:])]
-    for folder in (*parents, *runs, *experiments, workspace.features, workspace.datasets):
+    audits = [Run(folder).audit_folder for folder in runs]
+    for folder in (*parents, *runs, *audits, *experiments, workspace.features, workspace.datasets):
         for path in leftovers(folder):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 

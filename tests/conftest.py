@@ -93,6 +93,21 @@ def trained_run(shared_workspace: Workspace, demo: Dataset, made_once: Callable[
     return Run(shared_workspace.runs / "trained")
 
 
+@pytest.fixture(scope="session")
+def audited(trained_run: Run, made_once: Callable[..., Workspace], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The trained run with its whole audit, in a folder of its own; tests only read it."""
+
+    def audit_it(workspace: Workspace) -> None:
+        from skin.audit.audit import run_audit
+
+        run = Run(workspace.home / "audited")
+        shutil.copytree(trained_run.folder, run.folder)
+        run_audit(run, datasets.load("demo", workspace), workspace)
+
+    made = made_once("audited", audit_it)
+    return Run(shutil.copytree(made.home / "audited", tmp_path_factory.mktemp("audited") / "audited"))
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Workspace:
     """A workspace without any run."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from skin import DISCLAIMER, __version__
-from skin.cli import benchmark, data, evaluate, experiment, export, predict, publish, runs, serve, train
+from skin.cli import audit, benchmark, data, evaluate, experiment, export, predict, publish, runs, serve, train
 from skin.errors import UserError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "runs": runs.list_runs,
     "evaluate": evaluate.evaluate,
     "compare": evaluate.compare,
+    "audit": audit.audit,
     "predict": predict.predict,
     "export": export.export,
     "card": publish.card,

@@ -23,7 +23,7 @@ from skin.workspace import Workspace
 
 COMMANDS = [
     *("data", "train", "stop", "resume", "runs", "rename", "delete"),
-    *("evaluate", "compare", "predict", "export", "card", "publish", "space", "benchmark", "app"),
+    *("evaluate", "compare", "audit", "predict", "export", "card", "publish", "space", "benchmark", "app"),
 ]
 ESTIMATE = {"value", "low", "high"}
 

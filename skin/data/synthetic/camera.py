@@ -23,7 +23,7 @@ def photograph(light: Field, rng: np.random.Generator, size: Size = (300, 225)) 
     """A view of a patch of shape (SIDE, SIDE, 3), light from 0 to 1; `size` is width and height in pixels."""
     view = _frame(light, rng, size)
     if rng.random() < 0.4:
-        _add_hairs(view, rng)
+        add_hairs(view, rng)
     _add_gel(view, rng)
     view = view.filter(ImageFilter.BoxBlur(rng.uniform(0, 0.8)))
     return Image.fromarray(_expose(np.asarray(view, np.float32), rng))
@@ -42,7 +42,8 @@ def _frame(light: Field, rng: np.random.Generator, size: Size) -> Image.Image:
     return patch.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
-def _add_hairs(view: Image.Image, rng: np.random.Generator) -> None:
+def add_hairs(view: Image.Image, rng: np.random.Generator) -> None:
+    """Draw up to thirteen hairs over a view."""
     mask = Image.new("L", (2 * view.width, 2 * view.height))
     pen = ImageDraw.Draw(mask)
     growth, length = rng.uniform(0, 2 * pi), rng.choice([6, 25, 70])  # shaved, short or long

@@ -188,9 +188,9 @@ PAINTERS: dict[str, Callable[[Canvas], Pigments]] = {
 """The painter of each diagnosis in HAM10000."""
 
 
-def paint(code: str, canvas: Canvas) -> Field:
-    """A lesion in its skin, as the light that each point returns: (SIDE, SIDE, 3), red, green, blue from 0 to 1."""
-    skin, lesion = paint_skin(canvas), PAINTERS[code](canvas)
+def paint(code: str | None, canvas: Canvas) -> Field:
+    """A lesion in its skin, or None in it, as the light that each point returns: (SIDE, SIDE, 3), from 0 to 1."""
+    skin, lesion = paint_skin(canvas), PAINTERS[code](canvas) if code else {}
     none = np.zeros((SIDE, SIDE), np.float32)
     pigments = np.stack([skin.get(pigment, none) + lesion.get(pigment, none) for pigment in ABSORPTION], axis=-1)
     light = np.array(PALE, np.float32) * np.exp(-pigments @ np.array(list(ABSORPTION.values()), np.float32))
