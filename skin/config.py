@@ -227,6 +227,9 @@ class TrainConfig:
     views: int = _field(
         8, "Test-time views", "1, or 8 to average the prediction over all flips and quarter turns.", None, (1, 8)
     )
+    audit: bool = _field(
+        True, "Audit", "End the training with the audit of the run; the runs of an experiment go without it."
+    )
 
     @classmethod
     def from_preset(cls, preset: str, **fields: object) -> Self:

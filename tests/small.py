@@ -9,6 +9,7 @@ SMALL = {
     "stage2_epochs": 2,
     "stage2_batch_size": 16,
     "views": 1,
+    "audit": False,
 }
 """Settings under which the real trainer with the real backbone takes seconds."""
 

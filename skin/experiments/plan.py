@@ -63,6 +63,7 @@ class Plan:
     def config(self, member: Member) -> TrainConfig:
         """The configuration of a member. Raises UsageError where a setting of it is none, or impossible."""
         own = {**member.settings, "fold": member.fold, "seed": member.seed}
+        own["audit"] = self.recipe.audit and not self.kind
         return TrainConfig.parse({**dataclasses.asdict(self.recipe), **own})
 
     @property

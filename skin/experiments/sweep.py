@@ -188,4 +188,5 @@ def best_path(experiment: Experiment) -> Path:
 def keep_best(experiment: Experiment) -> None:
     """Write the best settings, if any run is finished. Raises UserError when the disk is full."""
     if found := best(experiment):
-        write_atomically(best_path(experiment), experiment.plan.config(found[0]).to_json().encode())
+        config = replace(experiment.plan.config(found[0]), audit=experiment.plan.recipe.audit)
+        write_atomically(best_path(experiment), config.to_json().encode())

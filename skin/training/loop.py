@@ -22,9 +22,11 @@ from sklearn.metrics import balanced_accuracy_score
 
 from skin import device
 from skin import run as runs
+from skin.audit.audit import run_audit
 from skin.config import Stage, TrainConfig
 from skin.data.datasheet import Datasheet
 from skin.data.groups import group
+from skin.errors import UserError
 from skin.evaluation.calibration import fit_temperature, save_temperature, tempered
 from skin.evaluation.predictions import save_predictions
 from skin.evaluation.report import Evaluation, evaluate_parts, save_report
@@ -78,6 +80,7 @@ def train(run: Run, workspace: Workspace, progress: Progress = silent) -> None:
         _train_network(fit)
         monitor.enter(State.EVALUATING)
         _finish(fit, workspace)
+        _audit(fit, workspace)
 
 
 def _machine() -> device.Machine:
@@ -317,3 +320,21 @@ def _finish(fit: Fit, workspace: Workspace) -> None:
         run.report_path,
         {part: dataclasses.replace(report, evaluation=evaluation) for part, report in reports.items()},
     )
+
+
+def _audit(fit: Fit, workspace: Workspace) -> None:
+    """Audit the run, where that is asked for and its network exported. The training is done, whatever comes of it."""
+    run = fit.run
+    if not (fit.config.audit and run.onnx_path.exists()):
+        LOG.info("Not audited; `%s` does it later.", run.audit_command)
+        return
+    try:
+        run_audit(run, fit.material.dataset, workspace, fit.monitor.progress)
+        LOG.info("Audited.")
+    except Exception as error:
+        LOG.error(  # noqa: TRY400 (a user error needs no traceback)
+            "The audit was not finished (%s); `%s` goes on with it.",
+            error,
+            run.audit_command,
+            exc_info=not isinstance(error, UserError),
+        )

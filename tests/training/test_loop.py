@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from ham import CODES
 from small import SMALL, SmallDisk
 
+from skin.audit.audit import missing_steps
 from skin.config import TrainConfig
 from skin.data import splits
 from skin.data.dataset import Dataset
@@ -122,7 +124,7 @@ def test_a_training_says_what_it_runs_on(trained_run: Run) -> None:
 def mixed_run(shared_workspace: Workspace, demo: Dataset) -> Run:
     """As the trained run, in bfloat16."""
     config = TrainConfig.from_preset(
-        "demo", dataset=demo.name, **{**SMALL, "stage2_epochs": 1}, mixed_precision="bfloat16"
+        "demo", dataset=demo.name, **{**SMALL, "stage2_epochs": 1, "audit": True}, mixed_precision="bfloat16"
     )
     run = Run.create(shared_workspace, "mixed", config)
     train(run, shared_workspace)
@@ -134,6 +136,23 @@ def test_what_is_trained_in_mixed_precision_predicts_in_float32(mixed_run: Run) 
     types = {tensor.data_type for tensor in onnx.load(mixed_run.onnx_path).graph.initializer}
     assert onnx.TensorProto.FLOAT in types
     assert not types & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+
+
+def test_a_training_ends_with_the_audit(mixed_run: Run, trained_run: Run) -> None:
+    assert missing_steps(mixed_run) == []
+    assert "Audited." in mixed_run.log_tail()[-2]
+    assert not trained_run.audit_folder.exists()
+    assert f"`{trained_run.audit_command}` does it later" in "\n".join(trained_run.log_tail())
+
+
+def test_an_audit_that_fails_leaves_a_finished_run_and_the_command(shared_workspace: Workspace, demo: Dataset) -> None:
+    short = {**SMALL, "stage1_epochs": 1, "stage2_epochs": 0, "audit": True}
+    run = Run.create(shared_workspace, "unaudited", TrainConfig.from_preset("demo", dataset=demo.name, **short))
+    run.audit_folder.write_text("a file in the place of the folder")
+    train(run, shared_workspace)
+    assert run.is_finished
+    assert f"`{run.audit_command}` goes on with it" in "\n".join(run.log_tail())
+    shutil.rmtree(run.folder)
 
 
 def test_what_was_trained_in_mixed_precision_exports_again(mixed_run: Run, shared_workspace: Workspace) -> None:
