@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_audit
 import tiny_network
 from bare import Bare
 from ham import CODES, someone
@@ -79,6 +80,7 @@ def finished(workspace: Workspace, name: str, dataset: Dataset) -> Run:
     run.log_path.write_text("12:00:00 Finished.\n")
     run.calibration_path.write_text('{"temperature": 1.5}')
     tiny_network.write(run.onnx_path, takes_patient=False)
+    tiny_audit.write(run)
     run.notes_path.write_text('{"note": "the first", "tags": ["kept"]}')
     run.weights_path.write_bytes(b"not read here" * 100)
     run.update_status(state=State.FINISHED)
@@ -138,6 +140,8 @@ FILES = (
     "predictions.npz",
     "report.json",
     "notes.json",
+    "audit/scope.npz",
+    "audit/cases.npz",
 )
 
 
@@ -191,7 +195,11 @@ def predict_tab_doors(workspace: Workspace, send: Any) -> Iterator[Callable[[], 
     yield lambda: predict_handlers.show_examples(predictors, lambda *_: drawn(), VICTIM, 0)
     for choice in (VICTIM, AUTOMATIC, OTHER):
         yield lambda choice=choice: predict_handlers.predict_one(
-            predictors, upload, "50", "male", "back", choice, "grad-cam", DecisionChoice("balanced")
+            predictors,
+            OpenDatasets(workspace),
+            "",
+            upload,
+            *("50", "male", "back", choice, "grad-cam", DecisionChoice("balanced")),
         )
         yield lambda choice=choice: predict_handlers.predict_many(predictors, [upload], None, choice)
         yield lambda choice=choice: Endpoints(predictors).predict(upload, model=choice)
@@ -265,7 +273,8 @@ def check_doors(doors: Iterator[Callable[[], object]]) -> None:
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def cases(names: tuple[str, ...], every: int) -> list[Any]:

@@ -68,12 +68,16 @@ def predict(
     decision: Decision = MOST_PROBABLE,
     target: Target = TARGET,
     prevalence: Prevalence = UNCHANGED,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Print the answer to a picture that is refused as no lesion, too.")
+    ] = False,
     as_json: AsJson = False,
     home: Home = None,
 ) -> None:
     """Predict the diagnosis of images. For research and education only, not for diagnosis.
 
-    An image that cannot be read has its error in its row, and the rest goes on.
+    An image that cannot be read has its error in its row, and the rest goes on. One that is refused as no picture of a
+    lesion has the reason in its row; --json and --out give its answer all the same, with in_scope false.
     """
     models = Models.of(Workspace.locate(home), run, DecisionChoice(decision, target, prevalence))
     given = {"age": age, "sex": sex, "site": site, **pairs(fields or [], "--field", "NAME")}
@@ -86,7 +90,7 @@ def predict(
     elif (engine, parallel, address) != (LOCAL, None, ""):
         raise UsageError("--engine, --parallel and --address are for a table: give --out FILE, too.")
     else:
-        _show_answers(batch.predict_all(models.opened(), named, known, console), known, as_json)
+        _show_answers(batch.predict_all(models.opened(), named, known, console), known, as_json, anyway)
 
 
 def _workers(engine: str, parallel: int | None, address: str) -> Resources:
@@ -118,22 +122,25 @@ def _patients(table: Path | None, task: Task, patient: Patient, images: Sequence
         raise UserError(f"{table} cannot be read ({error.strerror}): check the path.") from error
 
 
-def _show_answers(rows: Sequence[batch.Row], patients: batch.Patients, as_json: bool) -> None:
+def _show_answers(rows: Sequence[batch.Row], patients: batch.Patients, as_json: bool, anyway: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        _show_table(rows, batch.summary(rows, patients))
+        _show_table(rows, batch.summary(rows, patients), anyway)
     if errors := [row["error"] for row in rows if "error" in row]:
         raise UserError(errors[0] if len(rows) == 1 else f"{len(errors)} of {len(rows)} images have no answer.")
 
 
-def _show_table(rows: Sequence[batch.Row], summary: str) -> None:
+def _show_table(rows: Sequence[batch.Row], summary: str, anyway: bool) -> None:
     print_table(
         ["image", "diagnosis", "probability", "90% set", "malignancy", "risk", "model"],
-        [_cells(row) for row in rows],
+        [_cells(row, anyway) for row in rows],
     )
     print(summary)
     _show_decision(next((row for row in rows if "error" not in row), {}))
+    for row in rows:
+        if batch.is_refused(row):
+            print(f"{row['image']} is refused by {row['run']}. {row['reason']}")
     rule = f"Risk is {RISK_RULE}. " if any(row.get("risk") for row in rows) else ""
     print(f"{rule}{DISCLAIMER}")
 
@@ -146,10 +153,12 @@ def _show_decision(row: batch.Row) -> None:
         print(f"Probabilities are for a prevalence of {in_percent(shares)}.")
 
 
-def _cells(row: batch.Row) -> list[str]:
-    """An answer as a row of the table; an error takes the rest of it."""
+def _cells(row: batch.Row, anyway: bool) -> list[str]:
+    """An answer as a row of the table; an error takes the rest of it, and so does a refusal, unless told anyway."""
     if "error" in row:
         return [row["image"], "-", "", "", "", "", row["error"]]
+    if batch.is_refused(row) and not anyway:
+        return [row["image"], "refused", "", "", "", "", row["run"]]
     share = row["probabilities"][row["diagnosis"]]
     behaviour = [row["malignancy"] or "", row["risk"] or ""]
     return [row["image"], row["name"], f"{share:.2f}", ", ".join(row["prediction_set"]), *behaviour, row["run"]]

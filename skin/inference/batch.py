@@ -22,7 +22,7 @@ MAX_ROWS = 30_000
 """Rows of an uploaded table of patients: many more than an uploaded batch has images."""
 
 ANSWER = (
-    *("run", "diagnosis", "name", "decision", "most_probable"),
+    *("run", "in_scope", "reason", "diagnosis", "name", "decision", "most_probable"),
     *("malignant_probability", "risk", "prediction_set"),
 )
 """Columns of the table of answers between what was told and the probabilities."""
@@ -149,7 +149,10 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """The rows as a table: what was told, ANSWER, a column for each probability, and the error; the rest is empty."""
     rows = list(rows)
     codes = dict.fromkeys(code for row in rows for code in row.get("probabilities", ()))
-    flat = [{**row, **row.get("probabilities", {}), "prediction_set": _codes(row)} for row in rows]
+    flat = [
+        {**row, **row.get("probabilities", {}), "prediction_set": _codes(row), "in_scope": _in_scope(row)}
+        for row in rows
+    ]
     return pd.DataFrame(flat).reindex(columns=["image", *told_fields(rows), *ANSWER, *codes, "error"])
 
 
@@ -163,14 +166,30 @@ def _codes(row: Row) -> str | None:
     return " ".join(row["prediction_set"]) if "prediction_set" in row else None
 
 
+def _in_scope(row: Row) -> str | None:
+    """The gate's answer as a table has it: true, false, or nothing where it was not asked."""
+    told = row.get("in_scope")
+    return None if told is None else str(told).lower()
+
+
+def is_refused(row: Row) -> bool:
+    """True where the picture is none that the run can judge."""
+    return row.get("in_scope") is False
+
+
 def summary(rows: Iterable[Row], patients: Patients) -> str:
     """The outcome of a batch, in a sentence or two."""
-    answers, failed, strangers = 0, 0, set(patients)
+    answers, refused, failed, strangers = 0, 0, 0, set(patients)
     for row in rows:
+        refused += is_refused(row)
         failed += "error" in row
         answers += "error" not in row
         strangers.discard(_key(row["image"], patients))
     words = [f"{_count(answers, 'answer')}."]
+    if refused:
+        words.append(
+            f"{_count(refused, 'answer')} of these {'is' if refused == 1 else 'are'} refused: the table says why."
+        )
     if failed:
         words.append(f"{_count(failed, 'file')} could not be read: the table says why.")
     if strangers:

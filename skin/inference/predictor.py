@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skin import run as runs
 from skin.data.dataset import Dataset, LesionImage
-from skin.data.pixels import ImageInput, open_pixels, prepare, prepare_batches
+from skin.data.pixels import ImageInput, decode, open_pixels, prepare, prepare_batches
 from skin.errors import UserError
 from skin.evaluation import metrics
 from skin.evaluation.chosen import DecisionChoice
@@ -22,6 +22,8 @@ from skin.evaluation.operating_point import TARGET, CalledLow, Thresholds, choos
 from skin.evaluation.predictions import Predictions, load_predictions
 from skin.evaluation.prevalence import ClassShares, Prevalence, parse_prevalence, reweigh, shares_as_text
 from skin.evaluation.report import load_report
+from skin.inference.lesion_gate import NOT_CHECKED, InScope, LesionGate
+from skin.inference.neighbours import Case, CaseIndex
 from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient
@@ -87,12 +89,14 @@ class Prediction:
     """The probabilities that a model gives one image, by diagnosis code, and what its thresholds and rule make of them.
 
     Thresholds and rules were chosen on the model's own probabilities, and are put against these whatever the prevalence.
+    `scope` tells whether the image is one that they can be asked of at all.
     """
 
     probabilities: dict[str, float]
     thresholds: Thresholds
     task: Task = HAM10000
     ruling: Ruling = Ruling()
+    scope: InScope = NOT_CHECKED
 
     def _in_order(self, probabilities: dict[str, float]) -> NDArray[np.float32]:
         """The probabilities in the task's order, of shape (1, n_classes)."""
@@ -216,12 +220,15 @@ class Prediction:
 class Record(TypedDict):
     """A prediction as plain data: the decided diagnosis' code and name, probabilities by code, what cannot be ruled out.
 
-    `decision` names the rule and `decided_by` says it in words; `prevalence` holds the shares that the probabilities are
+    `in_scope` is False where the picture is refused as none that the run can judge, None where it has no gate to tell;
+    `reason` says why. `decision` names the rule and `decided_by` says it in words; `prevalence` holds the shares that the probabilities are
     for, None where they are the model's own. What is said of malignancy is None where the run's task does not tell what is
     malignant.
     """
 
     run: str
+    in_scope: bool | None
+    reason: str
     diagnosis: str
     name: str
     decision: str
@@ -235,6 +242,26 @@ class Record(TypedDict):
     malignancy: str | None
     risk: str | None
     advice: str
+
+
+@dataclass(frozen=True)
+class _Audited:
+    """The parts of a run's audit that predictions read, each loaded when it is first asked for."""
+
+    run: Run
+
+    @cached_property
+    def gate(self) -> LesionGate | InScope:
+        """The run's gate, or what is said where it has none."""
+        try:
+            return LesionGate.load(self.run)
+        except UserError as error:
+            return InScope(None, str(error))
+
+    @cached_property
+    def index(self) -> CaseIndex:
+        """The run's index of similar cases. Raises UserError where it is missing or damaged."""
+        return CaseIndex.load(self.run)
 
 
 class Predictor:
@@ -257,6 +284,7 @@ class Predictor:
         self._thresholds = choose_thresholds(self._validation)
         self._shares = ClassShares.of(self._validation)
         self._ruling = Ruling()
+        self._audited = _Audited(run)
 
     @property
     def shares(self) -> str:
@@ -279,6 +307,8 @@ class Predictor:
         malignant = prediction.malignant_probability
         return Record(
             run=self.run.name,
+            in_scope=prediction.scope.in_scope,
+            reason=prediction.scope.reason,
             diagnosis=prediction.diagnosis.code,
             name=prediction.diagnosis.name,
             decision=prediction.ruling.name,
@@ -313,21 +343,38 @@ class Predictor:
 
         Raises UserError when the image cannot be read.
         """
-        return self.predict_encoded(self.encode(image), [patient])[0]
+        return self.answer(self.encode(image), patient)
+
+    def answer(self, image: EncodedImage, patient: Patient) -> Prediction:
+        """The prediction for one image, with what the gate makes of it."""
+        (prediction,) = self.predict_encoded(image, [patient])
+        return replace(prediction, scope=self.scope(image))
+
+    def scope(self, image: EncodedImage) -> InScope:
+        """The lesion gate's answer to an image."""
+        gate = self._audited.gate
+        if isinstance(gate, InScope):
+            return gate
+        return gate.judge(image.views.embedding[0], image.pixels, image.source_size)
+
+    def similar_cases(self, image: EncodedImage) -> list[Case]:
+        """The training lesions nearest to an image. Raises UserError where the run has no index, or a damaged one."""
+        return self._audited.index.nearest(image.views.embedding[0])
 
     def encode(self, image: ImageInput) -> EncodedImage:
         """The image decoded, prepared and seen by the network once: what is asked of it then costs next to nothing.
 
         Raises UserError when the image cannot be read.
         """
-        return encode_image(self.network, prepare(image, self.network.image_size), self._views)
+        picture = decode(image)
+        return encode_image(self.network, prepare(picture, self.network.image_size), self._views, picture.size)
 
     def predict_encoded(self, image: EncodedImage, patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for one image were it of each of these patients."""
         return [self.judge(probabilities) for probabilities in image.probabilities(self.task.encode(patients))]
 
     def predict_batch(self, images: Sequence[ImageInput], patients: Sequence[Patient]) -> list[Prediction]:
-        """The predictions for several images, in order."""
+        """The predictions for several images, in order; the gate is not asked."""
         batches = prepare_batches(images, self.network.image_size, images_at_once(self._views))
         views = view_probabilities(self.network, batches, self.task.encode(patients), self._views)
         return [self.judge(probabilities) for probabilities in views.mean(axis=0)]

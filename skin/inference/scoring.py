@@ -18,6 +18,7 @@ from skin.errors import UserError
 from skin.evaluation.chosen import DecisionChoice
 from skin.inference import answer_table
 from skin.inference.batch import Choose, Patients, Row, answer, patient_of, summary
+from skin.inference.lesion_gate import GATE
 from skin.inference.parts import Parts
 from skin.inference.predictor import Predictor, default_run, multimodal_run
 from skin.patient import Patient, Value
@@ -187,7 +188,7 @@ class Scoring:
 
 def _of_run(run: Run) -> list[str]:
     """A run's name, and the digest of what its answers depend on."""
-    files = (run.onnx_path, run.predictions_path, run.config_path, run.task_path)
+    files = (run.onnx_path, run.predictions_path, run.config_path, run.task_path, run.audit_folder / GATE)
     return [run.name, _digest([path.read_bytes() for path in files if path.exists()])]
 
 

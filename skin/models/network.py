@@ -85,12 +85,13 @@ class KerasNetwork:
 class EncodedImage:
     """An image that went through the encoder: `pixels` of shape (size, size, 3), features of its first orientations.
 
-    May be asked from several threads.
+    `source_size` has the width and height of the picture that the pixels were made of. May be asked from several threads.
     """
 
     network: Network
     pixels: NDArray[np.uint8]
     views: Features
+    source_size: tuple[int, int]
 
     def probabilities(self, patients: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of shape (n_patients, n_classes) were the image of each of these patients; the mean over the views."""
@@ -108,9 +109,15 @@ class EncodedImage:
         return self.views.joined(self.network.encode(_oriented(self.pixels, range(n_views, ORIENTATIONS))))
 
 
-def encode_image(network: Network, pixels: NDArray[np.uint8], views: int) -> EncodedImage:
-    """The image, of shape (size, size, 3), encoded in so many of its orientations."""
-    return EncodedImage(network, pixels, network.encode(_oriented(pixels, range(views))))
+def encode_image(
+    network: Network, pixels: NDArray[np.uint8], views: int, source_size: tuple[int, int] | None = None
+) -> EncodedImage:
+    """The image, of shape (size, size, 3), encoded in so many of its orientations.
+
+    `source_size` is the width and height of the picture that it was made of, its own where that is not known.
+    """
+    features = network.encode(_oriented(pixels, range(views)))
+    return EncodedImage(network, pixels, features, source_size or pixels.shape[1::-1])
 
 
 def _oriented(pixels: NDArray[np.uint8], orientations: range) -> NDArray[np.uint8]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from skin.config import MODELS
 from skin.errors import UserError
 from skin.evaluation.chosen import DecisionChoice
+from skin.inference.lesion_gate import GATE
+from skin.inference.neighbours import INDEX
 from skin.inference.predictor import SHIPPED, Predictor, default_run, multimodal_run
 from skin.patient import Patient
 from skin.run import Run, is_shipped, list_runs
@@ -29,8 +31,16 @@ _MAX_LOADED = 4
 """Networks in memory."""
 
 
-def _load(folder: Path, changed: int) -> Predictor:  # noqa: ARG001 (a network that was replaced is another one)
+def _load(folder: Path, changed: tuple[int, ...]) -> Predictor:  # noqa: ARG001 (what was replaced makes another one)
     return Predictor(Run(folder))
+
+
+def _changed(path: Path) -> int:
+    """The time of change of a file that may be missing."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,9 @@ class Predictors:
     """The finished runs of a workspace, ready to predict."""
 
     workspace: Workspace
-    _loaded: Callable[[Path, int], Predictor] = field(default_factory=lambda: lru_cache(maxsize=_MAX_LOADED)(_load))
+    _loaded: Callable[[Path, tuple[int, ...]], Predictor] = field(
+        default_factory=lambda: lru_cache(maxsize=_MAX_LOADED)(_load)
+    )
 
     def runs(self) -> list[Run]:
         """The finished runs: the shipped ones, then the newest first."""
@@ -96,9 +108,11 @@ class Predictors:
         return next((run for run in runs if run.name == SHIPPED[kind]), runs[0])
 
     def open(self, run: Run) -> Predictor:
-        """The run's predictor, loaded anew where its network was replaced. Raises UserError when it cannot be had."""
-        try:
-            changed = run.onnx_path.stat().st_mtime_ns
-        except OSError as error:
-            raise UserError(f"The network of run {run.name!r} is gone: choose another model.") from error
-        return self._loaded(run.folder, changed)
+        """The run's predictor, loaded anew where its network or its audit was replaced.
+
+        Raises UserError when it cannot be had.
+        """
+        if not run.onnx_path.is_file():
+            raise UserError(f"The network of run {run.name!r} is gone: choose another model.")
+        files = run.onnx_path, run.audit_folder / GATE, run.audit_folder / INDEX
+        return self._loaded(run.folder, tuple(map(_changed, files)))

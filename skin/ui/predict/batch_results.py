@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from skin.inference.batch import Row, told_fields
+from skin.inference.batch import Row, is_refused, told_fields
 from skin.ui.components.tables import plain_table
 
 
 def batch_table(rows: Sequence[Row]) -> Markup:
-    """The predictions of a batch, a row each; an error stands where the diagnosis would."""
+    """The predictions of a batch, a row each; an error or a refusal stands where the diagnosis would."""
     fields = told_fields(rows)
     labels = [field.replace("_", " ").capitalize() for field in fields]
     head = ["Image", "Diagnosis", "Malignant", "Risk", "Not ruled out", *labels, "Model"]
@@ -17,6 +17,9 @@ def batch_table(rows: Sequence[Row]) -> Markup:
 
 
 def _cells(row: Row, fields: Iterable[str]) -> list[object]:
+    if is_refused(row):
+        told = [_told(row.get(field)) for field in fields]
+        return [row["image"], f"Refused. {row['reason']}", "", "", "", *told, row["run"]]
     return [
         row["image"],
         row.get("name") or row["error"],

@@ -33,6 +33,7 @@ from skin.ui.predict.examples import Example, Examples, example_buttons, sent_ex
 from skin.ui.predict.heatmap_overlay import heatmap_overlay
 from skin.ui.predict.patient_effect import ModelAnswer, patient_effect
 from skin.ui.predict.patient_form import ExamplePatient, FormValues
+from skin.ui.predict.similar_cases import similar_cases
 
 FIRST_STEPS = (
     "Drop, paste or photograph a dermatoscopic image, or click an example: the answer appears here, "
@@ -47,44 +48,71 @@ NO_MODEL = (
 GetExamples = Callable[[Run | None, int], Examples]
 
 
-def predict_one(predictors: Predictors, *values: object) -> tuple[Any, Any, Any]:
-    """The result cards, the effect of the patient's fields, and the curve over age.
+def predict_one(
+    predictors: Predictors, open_datasets: OpenDatasets, allowed: str, *values: object
+) -> tuple[Any, Any, Any, Any]:
+    """The result cards, the effect of the patient's fields, the curve over age, and the button that overrides a refusal.
 
-    The values are an upload, those in the slots of `patient_form`, the choice of the model, the row of EXPLANATIONS and the
-    DecisionChoice, as the page sent them: so what is wrong with one is said in our own words.
+    `allowed` is the SHA-256 of the image whose answer is shown even where it is refused. The values are an upload, those
+    in the slots of `patient_form`, the choice of the model, the row of EXPLANATIONS and the DecisionChoice, as the page sent
+    them: so what is wrong with one is said in our own words.
     """
     try:
-        return _predict(predictors, *values)
+        return _predict(predictors, open_datasets, allowed, *values)
     except UserError as error:
-        return notice(str(error), "alert"), "", gr.Plot(visible=False)
+        return _nothing_but(notice(str(error), "alert"))
 
 
-def _predict(predictors: Predictors, *values: object) -> tuple[Any, Any, Any]:
+def _predict(
+    predictors: Predictors, open_datasets: OpenDatasets, allowed: str, *values: object
+) -> tuple[Any, Any, Any, Any]:
     """As `predict_one`; raises UserError."""
     image, *slots, choice, method, decision = values
     upload = uploads.read(image)
     if upload is None:
-        return first_steps(predictors), "", gr.Plot(visible=False)
+        return _nothing_but(first_steps(predictors))
     task = predictors.task(choice)
     picture, patient = pixels.decode(upload.content), task.parse(patient_form.values_by_field(task, slots))
-    question = Question(picture, hashlib.sha256(upload.content).hexdigest(), patient, str(method))
+    question = Question(picture, _digest(upload.content), patient, str(method))
     asked = predictors.choose(choice, patient, cast("DecisionChoice", decision))
     answers = [ModelAnswer.ask(predictor, picture, patient) for predictor in asked]
-    html = render("predict/result_cards.html", cards=[_result_card(answered, question) for answered in answers])
-    effect, curve = "", gr.Plot(visible=False)
-    for answered in answers:
-        if answered.predictor.takes_patient:
+    refused = [answered.is_refused and allowed != question.digest for answered in answers]
+    cards, effect, curve = [], "", gr.Plot(visible=False)
+    for answered, is_refused in zip(answers, refused, strict=True):
+        cards.append(_refusal(answered) if is_refused else _result_card(answered, question, open_datasets))
+        if answered.predictor.takes_patient and not is_refused:
             effect, figure = patient_effect(answered, patient)
             curve = gr.Plot(figure, visible=figure is not None)
-    return html, effect, curve
+    html = render("predict/result_cards.html", cards=cards)
+    return html, effect, curve, gr.Button(visible=any(refused))
 
 
-def predict_if_changed(predictors: Predictors, last_values: object, *values: object) -> tuple[Any, ...]:
+def _nothing_but(html: Markup) -> tuple[Any, Any, Any, Any]:
+    return html, "", gr.Plot(visible=False), gr.Button(visible=False)
+
+
+def _refusal(answered: ModelAnswer) -> Markup:
+    return result_card.refusal(answered.predictor.run.name, answered.prediction.scope.reason)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def allow(image: object) -> str:
+    """The SHA-256 of an upload whose answer is asked for all the same, "" where there is none."""
+    upload = uploads.read(image)
+    return _digest(upload.content) if upload else ""
+
+
+def predict_if_changed(
+    predictors: Predictors, open_datasets: OpenDatasets, last_values: object, *values: Any
+) -> tuple[Any, ...]:
     """`predict_one`'s results and the values; nothing where they are the last ones, for a form that is filled by an
     example asks twice."""
     if values == last_values:
-        return (gr.skip(),) * 4
-    return *predict_one(predictors, *values), values
+        return (gr.skip(),) * 5
+    return *predict_one(predictors, open_datasets, *values), values
 
 
 def first_steps(predictors: Predictors) -> Markup:
@@ -103,14 +131,14 @@ class Question:
     method: str
 
 
-def _result_card(answered: ModelAnswer, question: Question) -> Markup:
+def _result_card(answered: ModelAnswer, question: Question, open_datasets: OpenDatasets) -> Markup:
     patient, predictor = question.patient, answered.predictor
     known = predictor.task.values(patient) if predictor.takes_patient else {}
     record = {"image_sha256": question.digest, **known, **predictor.record(answered.prediction)}
     heatmap = heatmap_figure(answered, question)
-    return result_card.result_card(
-        predictor, patient, answered.prediction, heatmap + result_card.download_links(record)
-    )
+    beside = heatmap + result_card.download_links(record)
+    cases = similar_cases(answered, open_datasets)
+    return result_card.result_card(predictor, patient, answered.prediction, beside, cases)
 
 
 def heatmap_figure(answered: ModelAnswer, question: Question) -> Markup:

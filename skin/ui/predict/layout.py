@@ -30,8 +30,9 @@ from skin.ui.predict.handlers import (
 from skin.ui.predict.patient_form import ExamplePatient
 
 LIMITS = (
-    "Made for images taken through a dermatoscope. An ordinary photograph, or something that is none of the "
-    "diagnoses, gets an answer, too: a meaningless one. Uploads are deleted after about an hour."
+    "Made for images taken through a dermatoscope. A picture of something else is refused where the model's gate notices "
+    "it, which is not always; a lesion that is none of the diagnoses still gets an answer, a meaningless one. Uploads are "
+    "deleted after about an hour."
 )
 
 BATCH_HELP = (
@@ -92,14 +93,15 @@ def _build_one(context: AppContext, predictors: Predictors, get_examples: GetExa
         with gr.Column(scale=7, min_width=320):
             pictured, example_patient = _build_examples(context, predictors, get_examples, form)
             result = gr.HTML(handlers.first_steps(predictors), elem_classes="flush", elem_id="said")
+            override = gr.Button("Show the answer all the same", visible=False, elem_id="override")
             curve = gr.Plot(show_label=False, visible=False)
             effect = gr.HTML(elem_classes="flush", elem_id="effect")
             gr.HTML(notice(LIMITS, "note"), elem_classes="flush")
-    last_inputs, form_task = gr.State(), gr.State(task)
+    last_inputs, form_task, allowed = gr.State(), gr.State(task), gr.State("")
     predicting: dict[str, Any] = {
-        "fn": partial(handlers.predict_if_changed, predictors),
-        "inputs": [last_inputs, *form.inputs],
-        "outputs": [result, effect, curve, last_inputs],
+        "fn": partial(handlers.predict_if_changed, predictors, context.open_datasets),
+        "inputs": [last_inputs, allowed, *form.inputs],
+        "outputs": [result, effect, curve, override, last_inputs],
         "preprocess": False,
         "show_progress": "minimal",
         "show_progress_on": result,
@@ -115,6 +117,7 @@ def _build_one(context: AppContext, predictors: Predictors, get_examples: GetExa
         **PRIVATE_EVENT,
     )
     fitting.then(**predicting)
+    override.click(handlers.allow, form.image, allowed, preprocess=False, **PRIVATE_EVENT).then(**predicting)
     pictured.change(None, form.image, js=SCROLL_TO_RESULT_JS, api_visibility="private")
     context.blocks.load(None, js=NUMBER_KEYBOARD_JS, api_visibility="private")
     _wire_models(context, predictors, form.model)

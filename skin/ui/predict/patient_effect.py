@@ -32,12 +32,16 @@ class ModelAnswer:
     image: EncodedImage
     prediction: Prediction
 
+    @property
+    def is_refused(self) -> bool:
+        """True where the image is none that the run can judge."""
+        return self.prediction.scope.is_refused
+
     @classmethod
     def ask(cls, predictor: Predictor, picture: Image.Image, patient: Patient) -> Self:
         """The predictor's answer."""
         image = predictor.encode(picture)
-        (prediction,) = predictor.predict_encoded(image, [patient])
-        return cls(predictor, image, prediction)
+        return cls(predictor, image, predictor.answer(image, patient))
 
 
 def other_patients(task: Task, patient: Patient) -> dict[str, dict[str, Patient]]:

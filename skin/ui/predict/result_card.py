@@ -14,8 +14,15 @@ from skin.ui.components.predictors import IMAGE_ONLY
 from skin.ui.components.templates import render
 
 
-def result_card(predictor: Predictor, patient: Patient, prediction: Prediction, beside: Markup) -> Markup:
-    """One model's prediction, with its heatmap and downloads `beside`."""
+def refusal(run: str, reason: str) -> Markup:
+    """The card of a run that gives no answer to a picture, and why."""
+    return render("predict/refusal.html", run=run, reason=reason)
+
+
+def result_card(
+    predictor: Predictor, patient: Patient, prediction: Prediction, beside: Markup, cases: Markup
+) -> Markup:
+    """One model's prediction, with its heatmap and downloads `beside`, and similar cases below."""
     missed, task = predictor.called_low, prediction.task
     return render(
         "predict/result_card.html",
@@ -27,6 +34,7 @@ def result_card(predictor: Predictor, patient: Patient, prediction: Prediction, 
         called_low=missed if prediction.risk is Risk.LOW and missed and missed.images else None,
         colours=colours(task),
         beside=beside,
+        cases=cases,
     )
 
 

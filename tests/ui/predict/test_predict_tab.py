@@ -66,7 +66,8 @@ def photograph(colour: str = "red", format: str = "PNG", **options: Any) -> byte
 
 def ask(workspace: Workspace, *question: object) -> tuple[Any, Any, Any]:
     defaults = (None, "", "unknown", "unknown", AUTOMATIC, "grad-cam", DecisionChoice())
-    return handlers.predict_one(Predictors(workspace), *question, *defaults[len(question) :])
+    values = *question, *defaults[len(question) :]
+    return handlers.predict_one(Predictors(workspace), OpenDatasets(workspace), "", *values)[:3]
 
 
 # One image
@@ -113,12 +114,12 @@ def test_the_tables_show_what_the_model_answers_for_each_patient(two_models: Wor
 
 
 def test_a_question_that_was_answered_last_is_not_answered_again(two_models: Workspace, send: Send) -> None:
-    predictors = Predictors(two_models)
-    question = (send(photograph()), "40", "unknown", "unknown", AUTOMATIC, "grad-cam", DecisionChoice())
-    *_, answered = handlers.predict_if_changed(predictors, None, *question)
+    bound = Predictors(two_models), OpenDatasets(two_models)
+    question = ("", send(photograph()), "40", "unknown", "unknown", AUTOMATIC, "grad-cam", DecisionChoice())
+    *_, answered = handlers.predict_if_changed(*bound, None, *question)
     assert answered == question
-    assert handlers.predict_if_changed(predictors, answered, *question) == (gr.skip(),) * 4
-    assert "41 years" in handlers.predict_if_changed(predictors, answered, question[0], "41", *question[2:])[0]
+    assert handlers.predict_if_changed(*bound, answered, *question) == (gr.skip(),) * 5
+    assert "41 years" in handlers.predict_if_changed(*bound, answered, *question[:2], "41", *question[3:])[0]
 
 
 @pytest.mark.parametrize(("choice", "models"), [(AUTOMATIC, 1), (BOTH, 2)])
@@ -135,7 +136,7 @@ def test_a_question_sends_the_image_through_each_network_once(
     predictors.choose(BOTH, someone())  # which asks each of them once
     monkeypatch.setattr(OnnxNetwork, "encode", counting)
     question = (send(photograph()), "60", "male", "back", choice, "grad-cam", DecisionChoice())
-    _, effect, curve = handlers.predict_one(predictors, *question)
+    _, effect, curve, _ = handlers.predict_one(predictors, OpenDatasets(two_models), "", *question)
     assert "By body site" in effect
     assert curve.visible
     assert sum(seen) == models * ORIENTATIONS
@@ -266,11 +267,11 @@ def test_a_name_cannot_bring_markup_into_the_page(two_models: Workspace, send: S
 
 
 def test_a_run_that_was_deleted_meanwhile_is_missed_in_a_sentence(two_models: Workspace, send: Send) -> None:
-    predictors = Predictors(two_models)
+    bound = Predictors(two_models), OpenDatasets(two_models)
     question = (send(photograph()), "", "unknown", "unknown", "ham10000-image", "grad-cam", DecisionChoice())
-    assert "Melanoma <b>" in handlers.predict_one(predictors, *question)[0]
+    assert "Melanoma <b>" in handlers.predict_one(*bound, "", *question)[0]
     shutil.rmtree(two_models.runs / "ham10000-image")
-    assert "renamed or deleted" in handlers.predict_one(predictors, *question)[0]
+    assert "renamed or deleted" in handlers.predict_one(*bound, "", *question)[0]
 
 
 def test_what_was_hidden_in_the_upload_does_not_reach_the_page(two_models: Workspace, send: Send) -> None:
@@ -414,7 +415,8 @@ def test_the_shipped_models_recognise_every_drawn_example(workspace: Workspace, 
     for name in SHIPPED.values():
         predictor = Predictors(workspace).open(run.get(workspace, name))
         for example in drawn:
-            assert predictor.predict(example.content, example.patient).diagnosis.code == code
+            prediction = predictor.predict(example.content, example.patient)
+            assert (prediction.diagnosis.code, prediction.scope.in_scope) == (code, True)
 
 
 @pytest.fixture
@@ -485,7 +487,7 @@ def test_a_batch_gives_a_table_a_file_and_a_summary(two_models: Workspace, send:
     said, download = handlers.predict_many(Predictors(two_models), files, csv, AUTOMATIC)
     assert "1 answer. 1 file could not be read" in said
     assert "<td>Melanoma</td>" in said
-    assert Path(download.value["path"]).read_text().startswith("image,age,sex,site,run,diagnosis")
+    assert Path(download.value["path"]).read_text().startswith("image,age,sex,site,run,in_scope,reason,diagnosis")
 
 
 # The API, through the whole app
