@@ -33,11 +33,13 @@ def test_eight_hostile_pictures_at_once_take_the_memory_of_two() -> None:
     assert all("probabilities" in answer[name] for name in ("passes.jpg", "large.jpg", "large.png"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("measured", [beside_others, beside_hostile])
 def test_a_visitor_is_answered_beside_others_and_beside_hostile_pictures(measured: object) -> None:
     assert measured(SMALL) > 0
 
 
+@pytest.mark.exhaustive
 def test_growth_is_measured_over_sessions() -> None:
     assert abs(growth(SMALL)) < 500
 

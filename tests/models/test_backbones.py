@@ -29,8 +29,14 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 
 
+LARGE = ("convnext_tiny", "efficientnet_v2_b0", "resnet50")
+"""Backbones whose export takes half a minute each."""
+
+EXPORTED = [pytest.param(name, marks=pytest.mark.exhaustive if name in LARGE else ()) for name in BACKBONES]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_exported_network_answers_as_keras_does(
     name: str, images: np.ndarray, workspace: Workspace, tmp_path: Path
 ) -> None:
