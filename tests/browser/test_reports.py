@@ -78,7 +78,7 @@ def test_predictive_values_follow_the_prevalence(visit: Visit) -> None:
     expect(shares).to_have_value(re.compile("akiec="))
     shares.fill("akiec=0.01, bcc=0.01, bkl=0.01, df=0.01, mel=0.01, nv=0.94, vasc=0.01")
     shares.blur()
-    expect(targets).to_contain_text("for the diagnoses' shares that were given")
+    expect(targets).to_contain_text("for the diagnoses' shares that were given: 1.0% akiec")
     assert float(value.inner_text().split()[0]) < float(before.split()[0])
     shares.fill("mel=1")
     shares.blur()
