@@ -1,1 +1,1 @@
-"""What is computed of a finished run from its images, a step a file: scope, similar cases, and how far it can be trusted."""
+"""The audit of a finished run from its images, a step a file: what it refuses, similar cases, how far it can be trusted."""

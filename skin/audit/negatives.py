@@ -248,7 +248,7 @@ DECORATIONS: dict[str, Callable[[np.random.Generator, Image.Image], Image.Image]
     "ruler": with_ruler,
     "hairs": with_hairs,
 }
-"""What may lie on a lesion, which is no reason to refuse it."""
+"""Things that may lie on a lesion, which are no reason to refuse it."""
 
 
 def _drawn_on(lesion: Image.Image) -> tuple[Image.Image, ImageDraw.ImageDraw]:
