@@ -1,6 +1,7 @@
 """Records as files hold them, and back: read for the fields that they declare, and checked against their types."""
 
 import dataclasses
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -51,6 +52,12 @@ def checked(record: Record) -> Record:
         if not _fits(value, kind):
             raise TypeError(f"{name} is {str(value)[:40]!r}")
     return record
+
+
+def check_names(names: Iterable[str], known: Container[str]) -> None:
+    """Raise ValueError where one of the names, by which a record keeps something, is not known here."""
+    if strange := [name for name in names if name not in known]:
+        raise ValueError(f"{strange[0][:40]!r} is not known")
 
 
 def _fits(value: Any, kind: Any) -> bool:

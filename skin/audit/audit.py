@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skin.audit import cases, scope
+from skin.audit import cases, orientations, robustness, scope
 from skin.audit.inputs import AuditInput
 from skin.data.dataset import Dataset
 from skin.errors import UserError
@@ -40,6 +40,8 @@ class Step:
 AUDITS: dict[str, Step] = {
     "scope": Step("What it refuses", scope.Scope, scope.compute, (GATE,)),
     "cases": Step("Similar cases", cases.SimilarCases, cases.compute, (INDEX,)),
+    "orientations": Step("Orientations", orientations.Orientations, orientations.compute),
+    "robustness": Step("Worse pictures", robustness.Robustness, robustness.compute),
 }
 """The steps of an audit by the names of their files, in the order in which they are computed."""
 
@@ -73,7 +75,7 @@ def load_step(run: Run, name: str) -> Any | None:
         for file in step.arrays:
             read_arrays(folder / file)
         return checked(from_plain(step.record, kept["record"]))
-    except (ValueError, TypeError, KeyError, AttributeError, OSError):
+    except (UserError, ValueError, TypeError, KeyError, AttributeError, OSError):
         return None
 
 

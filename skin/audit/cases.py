@@ -34,7 +34,7 @@ class SimilarCases:
     def sentences(self) -> list[str]:
         """The figures in words."""
         return [
-            f"{self.images:,} training images of {self.lesions:,} lesions, in an index of {self.index_bytes / 1e6:.2f} MB.",
+            f"The index holds {self.images:,} training images of {self.lesions:,} lesions in {self.index_bytes / 1e6:.2f} MB.",
             f"Of {self.test_images:,} test images, {self.first_agrees:.1%} have the diagnosis of their nearest case; among "
             f"{self.shown} cases {self.mean_share:.1%} share it. The most frequent diagnosis among these is right for "
             f"{self.accuracy:.1%} (balanced accuracy {self.balanced_accuracy:.1%}).",

@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skin.audit.audit import AUDITS, gap, load_step
 from skin.errors import UserError
 from skin.evaluation.origin import UNKNOWN, Origin
 from skin.evaluation.predictions import Predictions, load_predictions
@@ -26,6 +28,19 @@ class LoadedReport:
     history: tuple[Epoch, ...] = ()
     origin: Origin = UNKNOWN
     run: Run | None = None
+
+    @cached_property
+    def audit(self) -> dict[str, Any]:
+        """The records of the run's audit by the names of AUDITS, without those that are not computed yet."""
+        if self.run is None:
+            return {}
+        records = {name: load_step(self.run, name) for name in AUDITS}
+        return {name: record for name, record in records.items() if record is not None}
+
+    @property
+    def audit_gap(self) -> str:
+        """The sentence on the steps of the audit that are not there, and the command that computes them; "" for none."""
+        return gap(self.run) if self.run else ""
 
     @property
     def dataset(self) -> str:
@@ -58,7 +73,7 @@ class LoadedReport:
 
 @dataclass(frozen=True)
 class ReportKey:
-    """The subject: a part of a run, or an upload. The stamp changes with the run's report."""
+    """The subject: a part of a run, or an upload. The stamp changes with the run's report and its audit."""
 
     run: str = ""
     part: str = ""
@@ -68,7 +83,9 @@ class ReportKey:
     @classmethod
     def of_run(cls, workspace: Workspace, run: str, part: str) -> Self:
         """The key of a part of a run. Raises UserError when the run has no report."""
-        return cls(run, part, get_reported_run(workspace, run).report_path.stat().st_mtime_ns)
+        found = get_reported_run(workspace, run)
+        paths = [path for path in (found.report_path, found.audit_folder) if path.exists()]
+        return cls(run, part, max(path.stat().st_mtime_ns for path in paths))
 
 
 def reported_runs(workspace: Workspace) -> dict[str, Run]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from skin.audit.audit import AUDITS
 from skin.errors import UserError
 from skin.evaluation import prediction_table
 from skin.evaluation.predictions import Predictions
@@ -14,11 +15,14 @@ from skin.evaluation.report import Report
 from skin.plots import report as plots
 from skin.plots.training import history_figure
 from skin.publishing.model_card import model_card
+from skin.records import to_plain
 from skin.run import Epoch, best_epoch
 from skin.ui.components.confusion_matrix import confusion_table
 from skin.ui.components.document import document
 from skin.ui.components.loaded_report import LoadedReport
+from skin.ui.components.notices import paragraph
 from skin.ui.components.tables import picture_list, sentence_list, side_by_side
+from skin.ui.performance.audit_sections import audit_figures, section
 from skin.ui.performance.sections import (
     calibration_tables,
     class_table,
@@ -92,6 +96,12 @@ def _as_html(loaded: LoadedReport) -> str:
         figures += [figure(loaded) for figure in CURVES.values()]
     if report.decision_curve:
         figures.append(plots.decision_curve(report.decision_curve))
+    for name, record in loaded.audit.items():
+        sections[f"Audit: {AUDITS[name].title.lower()}"] = section(name, record)
+        drawn = [figure(record) for figure in audit_figures(name).values()]
+        figures += [figure for figure in drawn if figure is not None]
+    if loaded.audit_gap:
+        sections["Audit"] = paragraph(loaded.audit_gap)
     if loaded.history:
         sections["Training"] = stage_sentences(loaded.history)
         figures.append(history_figure(loaded.history))
@@ -117,7 +127,9 @@ def _matrices(report: Report) -> Markup:
 
 
 def _as_json(loaded: LoadedReport) -> str:
-    return json.dumps(loaded.origin.to_dict(loaded.report), indent=1, allow_nan=False)
+    values = loaded.origin.to_dict(loaded.report)
+    audit = {name: to_plain(record) for name, record in loaded.audit.items()}
+    return json.dumps({**values, "audit": audit}, indent=1, allow_nan=False)
 
 
 def _as_csv(loaded: LoadedReport) -> str:

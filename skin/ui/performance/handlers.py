@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 import plotly.graph_objects as go
 
+from skin.audit.audit import AUDITS
 from skin.errors import UsageError, UserError
 from skin.evaluation import prediction_table
 from skin.evaluation.metrics import is_malignant
@@ -25,6 +26,7 @@ from skin.ui.components.open_datasets import OpenDatasets
 from skin.ui.components.tables import headed, picture_list
 from skin.ui.gradio_internals import save_for_browser
 from skin.ui.performance import sections
+from skin.ui.performance.audit_sections import audit_figures, section
 from skin.ui.performance.export import CURVES, DOWNLOADS, FIGURES, N_MISTAKES, stage_sentences
 from skin.workspace import Workspace
 
@@ -228,6 +230,24 @@ def show_groups(loaded: LoadedReport) -> tuple[Any, str]:
     if not loaded.report.subgroups:
         return gr.Accordion(visible=False), ""
     return gr.Accordion(visible=True), sections.group_tables(loaded.report, loaded.origin.group_gap(loaded.report))
+
+
+def show_audit(loaded: LoadedReport) -> list[Any]:
+    """The steps of the run's audit, whichever part is shown: a notice on missing ones, and of each its words and figures."""
+    steps = [part for name in AUDITS for part in _audit_step(name, loaded.audit.get(name))]
+    return [
+        gr.Accordion(visible=loaded.run is not None),
+        status_line(loaded.audit_gap) if loaded.audit_gap else "",
+        *steps,
+    ]
+
+
+def _audit_step(name: str, record: Any | None) -> list[Any]:
+    """The section of a step and its figures, hidden where there is nothing to show."""
+    figures = [None if record is None else figure(record) for figure in audit_figures(name).values()]
+    plots = [gr.Plot(figure, visible=figure is not None) for figure in figures]
+    content = "" if record is None else headed(AUDITS[name].title, section(name, record), level=3)
+    return [content, *plots]
 
 
 def show_origin(loaded: LoadedReport) -> str:

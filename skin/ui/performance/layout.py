@@ -5,6 +5,7 @@ from functools import partial
 
 import gradio as gr
 
+from skin.audit.audit import AUDITS
 from skin.evaluation import prediction_table
 from skin.ui.components import downloads, prevalence_form
 from skin.ui.components.context import AppContext, current_tab
@@ -14,6 +15,7 @@ from skin.ui.components.keyed_state import KeyedState
 from skin.ui.components.loaded_report import load_by_key
 from skin.ui.components.notices import status_line
 from skin.ui.components.open_datasets import OpenDatasets
+from skin.ui.performance.audit_sections import audit_figures
 from skin.ui.performance.export import CURVES, DOWNLOADS, FIGURES
 from skin.ui.performance.handlers import (
     COUNTS,
@@ -28,6 +30,7 @@ from skin.ui.performance.handlers import (
     make_file,
     select_cell,
     shares_shown,
+    show_audit,
     show_calibration,
     show_classes,
     show_curves,
@@ -69,6 +72,7 @@ def build(context: AppContext) -> None:
             _build_groups,
             _build_curves,
             _build_calibration,
+            _build_audit,
             _build_training,
             _build_origin,
         ):
@@ -162,6 +166,14 @@ def _build_curves(state: KeyedState) -> None:
         figures = _plots(CURVES)
         tables = gr.HTML(elem_classes="report")
     state.on_change(show_curves, [curves, *figures, tables])
+
+
+def _build_audit(state: KeyedState) -> None:
+    with gr.Accordion("Audit: how far it can be trusted", open=False) as accordion:
+        outputs: list[gr.HTML | gr.Plot | gr.Accordion] = [accordion, gr.HTML(elem_classes="report")]
+        for name in AUDITS:
+            outputs += [gr.HTML(elem_classes="report"), *_plots(audit_figures(name))]
+    state.on_change(show_audit, outputs)
 
 
 def _build_training(state: KeyedState) -> None:

@@ -1,0 +1,116 @@
+"""The steps of a run's audit on the page: their tables and figures, beside the sentences that a step says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from skin.audit.orientations import Orientations
+from skin.audit.robustness import PERTURBATIONS, Level, Robustness
+from skin.evaluation.metrics import METRICS, Estimate
+from skin.plots import audit as plots
+from skin.ui.components.tables import folded, sentence_list
+from skin.ui.components.templates import render
+
+
+@dataclass(frozen=True)
+class Section:
+    """A row of SECTIONS: the tables of a step, and its figures by what they are called where they cannot be seen.
+
+    A figure that has nothing to show is None.
+    """
+
+    tables: Callable[[Any], Markup]
+    figures: Mapping[str, Callable[[Any], go.Figure | None]] = field(default_factory=dict)
+
+
+def section(name: str, record: Any) -> Markup:
+    """A step's sentences, and its tables where there are any."""
+    row = SECTIONS.get(name)
+    return sentence_list(record.sentences()) + (row.tables(record) if row else Markup(""))
+
+
+def audit_figures(name: str) -> Mapping[str, Callable[[Any], go.Figure | None]]:
+    """The figures of a step, as of Section."""
+    return SECTIONS[name].figures if name in SECTIONS else {}
+
+
+def _table(head: Mapping[str, str], rows: Mapping[str, Sequence[Estimate | str]], caption: str = "") -> Markup:
+    """A table of estimates with their intervals; `head` names the columns, with what each is."""
+    return render("performance/estimate_table.html", head=head, rows=rows, caption=caption)
+
+
+def _metric_heads(names: Iterable[str]) -> dict[str, str]:
+    return {METRICS[name].label: METRICS[name].help for name in names}
+
+
+# Orientations
+
+
+def _orientation_tables(record: Orientations) -> Markup:
+    rows = {words: list(figures.values()) for words, figures in zip(_ORIENTED, record.figures, strict=True)}
+    return folded("Each orientation as a table", _table({"One view": "", **_metric_heads(record.figures[0])}, rows))
+
+
+_ORIENTED = (
+    "as taken",
+    "turned by 90°",
+    "turned by 180°",
+    "turned by 270°",
+    "mirrored",
+    "turned by 90°, mirrored",
+    "turned by 180°, mirrored",
+    "turned by 270°, mirrored",
+)
+"""The orientations of `skin.data.views.orient` in words."""
+
+
+def _changes_figure(record: Orientations) -> go.Figure:
+    changes = {"all": record.one_view.diagnosis, **record.one_view.by_diagnosis}
+    rows = {name: {"one view": share} for name, share in changes.items()}
+    return plots.dots("Another diagnosis when turned", "by the true diagnosis", rows)
+
+
+# Robustness
+
+
+def _robustness_tables(record: Robustness) -> Markup:
+    tables = [_level_table(name, levels, record.unchanged) for name, levels in record.curves.items()]
+    return folded("The curves as tables", Markup("").join(tables))
+
+
+def _level_table(name: str, levels: Sequence[Level], unchanged: Mapping[str, Estimate]) -> Markup:
+    row = PERTURBATIONS[name]
+    heads = {row.title: "", **_metric_heads(unchanged), "Other diagnosis": _OTHER_DIAGNOSIS}
+    rows: dict[str, Sequence[Estimate | str]] = {"unchanged": [*unchanged.values(), ""]}
+    for level in levels:
+        rows[row.format.format(level.level)] = [*level.figures.values(), level.other_diagnosis]
+    return _table(heads, rows, f"{row.title}: {row.unit}")
+
+
+_OTHER_DIAGNOSIS = "Share of images whose most probable diagnosis is another one than before."
+
+
+def _level_figure(name: str, record: Robustness) -> go.Figure | None:
+    if name not in record.curves:  # another version measured it
+        return None
+    row = PERTURBATIONS[name]
+    by_level = {row.unchanged: record.unchanged} | {level.level: level.figures for level in record.curves[name]}
+    ordered = sorted(by_level)
+    series = {METRICS[metric].label: [by_level[level][metric] for level in ordered] for metric in record.unchanged}
+    return plots.level_curves(row.title, row.unit, [row.format.format(level) for level in ordered], series)
+
+
+SECTIONS: dict[str, Section] = {
+    "orientations": Section(_orientation_tables, {"Another diagnosis when turned, by diagnosis": _changes_figure}),
+    "robustness": Section(
+        _robustness_tables,
+        {f"Metrics against {row.title.lower()}": partial(_level_figure, name) for name, row in PERTURBATIONS.items()},
+    ),
+}
+"""The tables and figures of the steps of an audit that have any; of the others the page shows their sentences."""
