@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skin.audit import cases, orientations, robustness, scope
+from skin.audit import cases, orientations, robustness, scope, skin_tone, subgroups
 from skin.audit.inputs import AuditInput
 from skin.data.dataset import Dataset
 from skin.errors import UserError
@@ -42,6 +42,8 @@ AUDITS: dict[str, Step] = {
     "cases": Step("Similar cases", cases.SimilarCases, cases.compute, (INDEX,)),
     "orientations": Step("Orientations", orientations.Orientations, orientations.compute),
     "robustness": Step("Worse pictures", robustness.Robustness, robustness.compute),
+    "subgroups": Step("Groups of images", subgroups.Subgroups, subgroups.compute),
+    "skin_tone": Step("Skin tone", skin_tone.SkinTone, skin_tone.compute),
 }
 """The steps of an audit by the names of their files, in the order in which they are computed."""
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
 from skin.audit.orientations import Orientations
 from skin.audit.robustness import PERTURBATIONS, Level, Robustness
+from skin.audit.skin_tone import SkinTone
+from skin.audit.subgroups import Subgroups
+from skin.evaluation.group_figures import GROUP_FIGURES, Group, GroupReport, spaced
 from skin.evaluation.metrics import METRICS, Estimate
 from skin.plots import audit as plots
 from skin.ui.components.tables import folded, sentence_list
@@ -106,11 +110,59 @@ def _level_figure(name: str, record: Robustness) -> go.Figure | None:
     return plots.level_curves(row.title, row.unit, [row.format.format(level) for level in ordered], series)
 
 
+# Groups of images
+
+
+def _subgroup_tables(record: Subgroups) -> Markup:
+    tables = [_group_table(name, report) for name, report in record.groupings.items()]
+    return folded("Every group as a table", Markup("").join(tables))
+
+
+def _tone_tables(record: SkinTone) -> Markup:
+    return _group_table("skin tone", record.tones)
+
+
+def _group_table(name: str, report: GroupReport) -> Markup:
+    labels = {row.label: row.help for row in GROUP_FIGURES.values()}
+    rows: dict[str, Sequence[Estimate | str]] = {
+        spaced(own): [f"{group.n:,}", f"{group.n_lesions:,}", *_in_order(group)] for own, group in report.groups.items()
+    }
+    return _table({spaced(name).capitalize(): "", "Images": "", "Lesions": "", **labels}, rows)
+
+
+def _in_order(group: Group) -> list[Estimate | str]:
+    return [group.figures.get(name, "–") for name in GROUP_FIGURES]
+
+
+def _subgroup_figure(record: Subgroups) -> go.Figure:
+    return _detection("Found and left alone, by group", record.groupings)
+
+
+def _tone_figure(record: SkinTone) -> go.Figure:
+    return _detection("Found and left alone, by skin tone", {"": record.tones})
+
+
+def _detection(title: str, groupings: Mapping[str, GroupReport]) -> go.Figure | None:
+    """Sensitivity and specificity of the groups that have either."""
+    rows = {
+        f"{spaced(grouping)}: {spaced(name)}".removeprefix(": "): {
+            GROUP_FIGURES[figure].label: group.figures[figure] for figure in ("sensitivity", "specificity")
+        }
+        for grouping, report in groupings.items()
+        for name, group in report.groups.items()
+        if {"sensitivity", "specificity"} <= group.figures.keys()
+    }
+    defined = {name: row for name, row in rows.items() if any(np.isfinite(value.value) for value in row.values())}
+    return plots.dots(title, "at the run's threshold", defined) if defined else None
+
+
 SECTIONS: dict[str, Section] = {
     "orientations": Section(_orientation_tables, {"Another diagnosis when turned, by diagnosis": _changes_figure}),
     "robustness": Section(
         _robustness_tables,
         {f"Metrics against {row.title.lower()}": partial(_level_figure, name) for name, row in PERTURBATIONS.items()},
     ),
+    "subgroups": Section(_subgroup_tables, {"Sensitivity and specificity by group": _subgroup_figure}),
+    "skin_tone": Section(_tone_tables, {"Sensitivity and specificity by skin tone": _tone_figure}),
 }
 """The tables and figures of the steps of an audit that have any; of the others the page shows their sentences."""

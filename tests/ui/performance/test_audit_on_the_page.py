@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from skin.audit.audit import AUDITS
+from skin.audit.audit import AUDITS, load_step
 from skin.audit.robustness import PERTURBATIONS
 from skin.data.views import ORIENTATIONS
 from skin.evaluation.metrics import METRICS
@@ -98,6 +98,16 @@ def test_a_run_made_before_there_were_audits_names_the_command(own: Run) -> None
     assert "python -m skin audit" in shown(loaded)[1]
     html = Path(handlers.make_file("Report (HTML)", loaded)).read_text()
     assert "python -m skin audit" in html
+
+
+def test_text_of_a_foreign_audit_becomes_no_part_of_the_page(own: Run) -> None:
+    path = own.audit_folder / "subgroups.json"
+    text = path.read_text().replace('"female"', '"<script>alert(1)</script>"')
+    path.write_text(text)
+    assert load_step(own, "subgroups") is not None
+    html = shown(load_part(own, "test"))[2]["subgroups"]
+    assert "<script>" not in html
+    assert "alert(1)" in html
 
 
 def test_predictions_made_elsewhere_have_no_audit(tmp_path: Path) -> None:
