@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from skin.audit.orientations import Orientations
+from skin.audit.permutation import FieldCost, Permutation
 from skin.audit.robustness import PERTURBATIONS, Level, Robustness
 from skin.audit.skin_tone import SkinTone
 from skin.audit.subgroups import Subgroups
@@ -156,6 +157,39 @@ def _detection(title: str, groupings: Mapping[str, GroupReport]) -> go.Figure | 
     return plots.dots(title, "at the run's threshold", defined) if defined else None
 
 
+# Fields of the patient
+
+
+def _permutation_tables(record: Permutation) -> Markup:
+    if record.together is None:
+        return Markup("")
+    heads = {**_metric_heads(record.figures), "Other diagnosis": _OTHER_DIAGNOSIS}
+    rows: dict[str, Sequence[Estimate | str]] = {"as known": [*record.figures.values(), ""]}
+    for name, cost in _costs(record).items():
+        rows[f"{name}, change if wrong"] = [*cost.permuted.values(), cost.other_diagnosis]
+        rows[f"{name}, change if unknown"] = [*cost.unknown.values(), ""]
+    return folded("Every field as a table", _table({"Field": "", **heads}, rows))
+
+
+def _permutation_figure(record: Permutation) -> go.Figure | None:
+    if record.together is None:
+        return None
+    rows = {
+        name: {METRICS[metric].label: _in_points(change) for metric, change in cost.permuted.items()}
+        for name, cost in _costs(record).items()
+    }
+    return plots.dots("Change where a field is wrong", "points", rows, "+.1f")
+
+
+def _in_points(change: Estimate) -> Estimate:
+    return Estimate(100 * change.value, 100 * change.low, 100 * change.high)
+
+
+def _costs(record: Permutation) -> dict[str, FieldCost]:
+    together = {"all of them": record.together} if record.together else {}
+    return {**{spaced(name): cost for name, cost in record.fields.items()}, **together}
+
+
 SECTIONS: dict[str, Section] = {
     "orientations": Section(_orientation_tables, {"Another diagnosis when turned, by diagnosis": _changes_figure}),
     "robustness": Section(
@@ -164,5 +198,6 @@ SECTIONS: dict[str, Section] = {
     ),
     "subgroups": Section(_subgroup_tables, {"Sensitivity and specificity by group": _subgroup_figure}),
     "skin_tone": Section(_tone_tables, {"Sensitivity and specificity by skin tone": _tone_figure}),
+    "permutation": Section(_permutation_tables, {"Change of the metrics where a field is wrong": _permutation_figure}),
 }
 """The tables and figures of the steps of an audit that have any; of the others the page shows their sentences."""
