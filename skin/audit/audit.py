@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skin.audit import cases, orientations, permutation, robustness, scope, skin_tone, subgroups
+from skin.audit import cases, explanations, orientations, permutation, robustness, scope, skin_tone, subgroups
 from skin.audit.inputs import AuditInput
 from skin.data.dataset import Dataset
 from skin.errors import UserError
@@ -45,6 +45,7 @@ AUDITS: dict[str, Step] = {
     "subgroups": Step("Groups of images", subgroups.Subgroups, subgroups.compute),
     "skin_tone": Step("Skin tone", skin_tone.SkinTone, skin_tone.compute),
     "permutation": Step("Fields of the patient", permutation.Permutation, permutation.compute),
+    "explanations": Step("Explanations", explanations.Explanations, explanations.compute),
 }
 """The steps of an audit by the names of their files, in the order in which they are computed."""
 

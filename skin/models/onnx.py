@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,14 @@ class OnnxNetwork:
 
     The file holds one graph, which is cut in memory into encoder, head and Grad-CAM. Raises UserError when it is missing
     or damaged, or holds another kind of network, and so does every call that gives what a network of ours cannot.
+    `change` may alter the graph in memory before it is cut.
     """
 
-    def __init__(self, path: Path, task: Task) -> None:
+    def __init__(self, path: Path, task: Task, change: Callable[[onnx.ModelProto], None] = lambda _: None) -> None:
         self._path = path
         self._task = task
         model = load_model(path)
+        change(model)
         shapes = {
             value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input
         }

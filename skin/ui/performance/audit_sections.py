@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from skin.audit.explanations import FORGETTING, Explanations, Likeness
 from skin.audit.orientations import Orientations
 from skin.audit.permutation import FieldCost, Permutation
 from skin.audit.robustness import PERTURBATIONS, Level, Robustness
@@ -18,6 +19,7 @@ from skin.audit.skin_tone import SkinTone
 from skin.audit.subgroups import Subgroups
 from skin.evaluation.group_figures import GROUP_FIGURES, Group, GroupReport, spaced
 from skin.evaluation.metrics import METRICS, Estimate
+from skin.inference.explain import EXPLANATIONS
 from skin.plots import audit as plots
 from skin.ui.components.tables import folded, sentence_list
 from skin.ui.components.templates import render
@@ -190,6 +192,26 @@ def _costs(record: Permutation) -> dict[str, FieldCost]:
     return {**{spaced(name): cost for name, cost in record.fields.items()}, **together}
 
 
+# Explanations
+
+
+def _explanation_tables(record: Explanations) -> Markup:
+    rows: dict[str, Sequence[Estimate | str]] = {}
+    for pair in record.agreements:
+        names = " and ".join(EXPLANATIONS[kind].title for kind in (pair.first, pair.second))
+        rows[f"{names}, of one image"] = _alike(pair.same_image)
+        rows[f"{names}, of two images"] = _alike(pair.other_image)
+    for kind, by_part in record.randomised.items():
+        for name, alike in by_part.items():
+            rows[f"{EXPLANATIONS[kind].title}, {FORGETTING[name].words}"] = _alike(alike)
+    heads = {"Maps compared": "", "Rank correlation": "Spearman's", "Overlap": "Dice's", "Agree": "Share of images"}
+    return folded("Every comparison as a table", _table(heads, rows))
+
+
+def _alike(alike: Likeness) -> list[Estimate | str]:
+    return [alike.correlation, alike.overlap, alike.agree]
+
+
 SECTIONS: dict[str, Section] = {
     "orientations": Section(_orientation_tables, {"Another diagnosis when turned, by diagnosis": _changes_figure}),
     "robustness": Section(
@@ -199,5 +221,6 @@ SECTIONS: dict[str, Section] = {
     "subgroups": Section(_subgroup_tables, {"Sensitivity and specificity by group": _subgroup_figure}),
     "skin_tone": Section(_tone_tables, {"Sensitivity and specificity by skin tone": _tone_figure}),
     "permutation": Section(_permutation_tables, {"Change of the metrics where a field is wrong": _permutation_figure}),
+    "explanations": Section(_explanation_tables),
 }
 """The tables and figures of the steps of an audit that have any; of the others the page shows their sentences."""
