@@ -16,6 +16,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from markupsafe import Markup
 
 from skin import DISCLAIMER, __version__
+from skin.audit.audit import AUDITS, load_step
 from skin.config import Stage, TrainConfig
 from skin.data.datasheet import OTHER_SIZES, Datasheet
 from skin.data.splits import Split
@@ -67,6 +68,8 @@ def model_card(run: Run, sheet: Datasheet | None = None) -> ModelCard:
         **_about_data(run, reports, sheet, provenance),
         **_about_training(run),
         **_about_results(run, report),
+        audit={step.title: _in_words(audited(run, name)) for name, step in AUDITS.items()},
+        audit_command=f"{run.audit_command} --dataset DATASET",
         tables=_tables(run, reports, sheet),
         limits=_limits(run, report, sheet),
         example=Markup(example(run)),
@@ -102,6 +105,19 @@ def _part_sizes(run: Run) -> list[str]:
     with contextlib.suppress(UserError):
         return [f"{len(ids):,} images in {part}" for part, ids in Split.load(run.split_path).parts.items()]
     return []
+
+
+def audited(run: Run, step: str) -> Any | None:
+    """The record of a step of the run's audit, None where it must be computed first."""
+    with contextlib.suppress(UserError):
+        return load_step(run, step)
+    return None
+
+
+def _in_words(record: Any | None) -> list[str]:
+    """A record of the audit in sentences, none where there is no record."""
+    sentences: list[str] = record.sentences() if record else []
+    return sentences
 
 
 def own_sheet(run: Run) -> Datasheet | None:
@@ -279,7 +295,8 @@ def _limits(run: Run, report: Report, sheet: Datasheet | None) -> list[str]:
         "Training, validation and test images come from one data set: no figure is of another clinic, camera or population.",
         f"This is one training of one split with the seed {run.config.seed}: another one comes out otherwise, by an amount that the "
         "intervals do not tell.",
-        f"Whatever the image shows, the answer is one of {len(run.task)} diagnoses.",
+        f"An image that is not refused gets one of {len(run.task)} diagnoses, whatever it shows; refusing is no part of the "
+        "ONNX file.",
         "Every share depends on which diagnoses the images show and how hard they are: where these are more or less common, "
         "accuracy, predictive values and how much is called low risk are others.",
         "A heatmap shows where the network found evidence, not why, and is no check of the answer.",

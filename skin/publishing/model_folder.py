@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from skin.audit.audit import AUDITS
 from skin.errors import UserError
 from skin.evaluation.chosen import Chosen, choose
 from skin.evaluation.origin import Origin
@@ -11,7 +12,7 @@ from skin.evaluation.report import load_report
 from skin.files import write_folder
 from skin.inference.predictor import Predictor
 from skin.models.export import described
-from skin.publishing.model_card import example, model_card, own_sheet
+from skin.publishing.model_card import audited, example, model_card, own_sheet
 from skin.publishing.provenance import provenance_of
 from skin.publishing.requirements import EXAMPLE, pinned
 from skin.records import to_plain
@@ -34,7 +35,9 @@ def write_model_folder(run: Run, folder: Path) -> None:
 
     def write(partial: Path) -> None:
         for name, content in contents.items():
-            (partial / name).write_bytes(content)
+            path = partial / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
 
     write_folder(folder, write)
 
@@ -62,6 +65,8 @@ def _contents(run: Run) -> dict[str, bytes]:
     if licence := licence_text(run):
         texts["LICENSE"] = licence
     files = {name: text.encode() for name, text in texts.items()}
+    for step in [f"{step}.json" for step in AUDITS if audited(run, step)]:
+        files[f"audit/{step}"] = (run.audit_folder / step).read_bytes()
     files |= {"report.json": run.report_path.read_bytes(), "model.onnx": described(run.onnx_path, run.task)}
     if sheet := own_sheet(run):
         files["datasheet.json"] = sheet.to_json().encode()

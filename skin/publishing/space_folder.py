@@ -25,9 +25,9 @@ from skin.workspace import PROJECT, assets, legal_texts
 
 COPIED = (
     *("task.json", "history.jsonl", "calibration.json", "model.onnx"),
-    *("predictions.npz", "report.json", "datasheet.json"),
+    *("predictions.npz", "report.json", "datasheet.json", "split.csv"),
 )
-"""The files of a run that the app shows it from; logs, notes, checkpoints and the list of training images stay here."""
+"""The files of a run that the app shows it from, beside its audit; logs, notes, weights and checkpoints stay here."""
 
 APP_FILE = '''\
 """The app with the runs in `checkpoints/`: it shows them, and changes nothing."""
@@ -72,11 +72,18 @@ def write_space(runs: Sequence[Run], folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         for run in runs:
-            for name in COPIED:
-                if (run.folder / name).is_file():
-                    shutil.copyfile(run.folder / name, partial / "checkpoints" / run.name / name)
+            _copy_files(run, partial / "checkpoints" / run.name)
 
     write_folder(folder, write)
+
+
+def _copy_files(run: Run, folder: Path) -> None:
+    """Copy those of COPIED that the run has, and its audit."""
+    for name in COPIED:
+        if (run.folder / name).is_file():
+            shutil.copyfile(run.folder / name, folder / name)
+    if run.audit_folder.is_dir():
+        shutil.copytree(run.audit_folder, folder / run.audit_folder.name, ignore=shutil.ignore_patterns(".*"))
 
 
 def _texts_of_run(run: Run) -> dict[str, str]:

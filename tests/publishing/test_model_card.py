@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
+from skin.audit.audit import AUDITS, load_step
 from skin.data.datasheet import Datasheet
 from skin.errors import UserError
 from skin.evaluation.decision import decision_metrics_of
 from skin.evaluation.report import load_report
 from skin.inference.predictor import SHIPPED
 from skin.publishing import card_tables
+from skin.publishing.markdown import escaped
 from skin.publishing.model_card import example, model_card
 from skin.publishing.provenance import HAM10000
 from skin.run import Run
@@ -56,15 +58,9 @@ def test_the_sections_come_in_the_order_of_the_checklists(copy: Run) -> None:
     assert titles == [
         *("The model", "Intended use", "Data", "Source and provenance", "Participants", "Partitions and overlap"),
         *("Class balance", "Missing data", "Reference standard", "Preprocessing", "Training", "Results"),
-        *("Decisions and operating points", "Calibration and prediction sets", "Subgroups", "Robustness"),
-        *(
-            "Scope and refusal",
-            "Limits",
-            "Licence",
-            "Use it without this software",
-            "Reproduce it",
-            "Who answers for it",
-        ),
+        *("Decisions and operating points", "Calibration and prediction sets", "Subgroups"),
+        *("Robustness, scope and explanations", *(step.title for step in AUDITS.values()), "Limits", "Licence"),
+        *("Use it without this software", "Reproduce it", "Who answers for it"),
     ]
 
 
@@ -149,6 +145,16 @@ def test_a_report_of_another_version_says_what_it_lacks(copy: Run) -> None:
     assert "| Calibration error | not computed |" in section(card, "Results")
     for title in ("Decisions and operating points", "Calibration and prediction sets", "Subgroups"):
         assert "ot computed: `python -m skin evaluate copy" in section(card, title)
+
+
+@pytest.mark.parametrize("step", AUDITS)
+def test_every_step_of_the_audit_is_told_or_said_to_be_missing(copy: Run, step: str) -> None:
+    record, told = load_step(copy, step), section(str(model_card(copy)), re.escape(AUDITS[step].title))
+    if record:
+        assert [line.removeprefix("- ") for line in told.strip().splitlines()] == list(map(escaped, record.sentences()))
+    (copy.audit_folder / f"{step}.json").unlink(missing_ok=True)
+    told = section(str(model_card(copy)), re.escape(AUDITS[step].title))
+    assert told.strip() == "Not computed: `python -m skin audit copy --dataset DATASET` adds it."
 
 
 def test_unknown_data_leave_licence_and_provenance_open(copy: Run) -> None:

@@ -86,7 +86,7 @@ def test_a_folder_holds_what_it_takes_and_nothing_of_this_machine(tmp_path: Path
     assert TrainConfig.load(folder / "config.json").dataset == "images"
     assert Task.load(folder / "task.json") == run.task
     assert ModelCard.load(folder / "README.md").data.model_name == "run"
-    for path in folder.iterdir():
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
         assert str(tmp_path).encode() not in path.read_bytes()
 
 

@@ -99,7 +99,7 @@ def test_a_space_holds_its_runs_and_nothing_of_this_machine(tmp_path: Path) -> N
 
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"mine", SHIPPED_RUNS[1].name}
     files = {path.name for path in (folder / "checkpoints" / "mine").iterdir()}
-    assert not files & {"train.log", "notes.json", "split.csv"}
+    assert not files & {"train.log", "notes.json"}
     shown = Run(folder / "checkpoints" / "mine")
     assert shown.can_predict
     assert shown.status().job is None
