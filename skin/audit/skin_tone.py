@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from skin.audit.inputs import AuditInput
+from skin.data.lesion_mask import otsu
 from skin.evaluation.group_figures import GroupReport, judge_groups, spaced
 from skin.evaluation.operating_point import choose_thresholds
 from skin.evaluation.predictions import load_predictions
@@ -93,7 +94,7 @@ def skin_mask(lightness: Floats) -> Mask:
     candidates = (distance <= _OUTER) & ~_grown(_frame(smooth), size / 20) & (lightness < _GLARE)
     if not candidates.any():
         return candidates
-    threshold = _otsu(smooth[candidates])
+    threshold = otsu(smooth[candidates], bins=64)
     lesion = candidates & (smooth <= threshold)
     skin = candidates & ~lesion
     if skin.any() and lesion.any() and smooth[skin].mean() - smooth[lesion].mean() >= _CONTRAST:
@@ -121,18 +122,6 @@ def _grown(mask: Mask, pixels: float) -> Mask:
         return mask
     grown: Mask = ndimage.distance_transform_edt(~mask) <= pixels
     return grown
-
-
-def _otsu(values: Floats) -> float:
-    """The threshold that parts the values into the two classes with the greatest variance between them (Otsu 1979)."""
-    counts, edges = np.histogram(values, 64)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below, mass = np.cumsum(counts), np.cumsum(counts * centres)
-    above = below[-1] - below
-    gap = np.divide(mass, below, out=np.zeros(64), where=below > 0) - np.divide(
-        mass[-1] - mass, above, out=np.zeros(64), where=above > 0
-    )
-    return float(edges[1 + np.argmax(below * above * gap**2)])
 
 
 def tone(angle: float) -> str:

@@ -34,9 +34,9 @@ def black_frame(pixels: NDArray[np.uint8]) -> Mask:
     return frame
 
 
-def otsu(values: NDArray[np.float64]) -> float:
-    """The threshold between two groups of values that leaves the least variance within them (Otsu 1979)."""
-    counts, edges = np.histogram(values, 128)
+def otsu(values: NDArray[np.float64], bins: int = 128) -> float:
+    """The edge between bins of values that leaves the least variance within the two groups beside it (Otsu 1979)."""
+    counts, edges = np.histogram(values, bins)
     centres = (edges[:-1] + edges[1:]) / 2
     below, sums = np.cumsum(counts), np.cumsum(counts * centres)
     above, rest = below[-1] - below, sums[-1] - sums

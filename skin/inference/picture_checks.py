@@ -50,7 +50,11 @@ def free_border(pixels: Pixels, mask: Mask) -> float:  # noqa: ARG001 (as all)
 
 
 CHECKS: dict[str, Check] = {
-    "brightness": Check(brightness, "The picture is too dark: take it with more light."),
+    "brightness": Check(
+        brightness,
+        "The picture is darker than those that this model learned from: take it with more light. Where it is the skin that "
+        "is dark, this model has not learned to judge it.",
+    ),
     "sharpness": Check(sharpness, "The picture is too blurred: take it in focus, or at a higher resolution."),
     "filled": Check(
         filled, "What could be the lesion fills too little of the picture: move closer, or cut the picture.", 0.02

@@ -76,7 +76,7 @@ def test_what_is_like_the_training_part_passes_and_what_is_strange_does_not(gate
 @pytest.mark.parametrize(
     ("pixels", "size", "reason"),
     [
-        (lesion() // 6, (400, 300), "too dark"),
+        (lesion() // 6, (400, 300), "darker than those that this model learned from"),
         (np.asarray(Image.fromarray(lesion()).resize((6, 6)).resize((SIZE, SIZE))), (400, 300), "too blurred"),
         (lesion(side=0.08), (400, 300), "too little of the picture"),
         (lesion(side=1.6, at=(0.9, 0.9)), (400, 300), "cut off"),
