@@ -24,6 +24,7 @@ from skin import jobs
 from skin.cli.main import app
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
+from skin.data.datasheet import Datasheet
 from skin.data.splits import SPLITTERS
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
@@ -72,6 +73,7 @@ def finished(workspace: Workspace, name: str, dataset: Dataset) -> Run:
     split = SPLITTERS["by-lesion"](dataset.images, run.config.seed)
     split.save(run.split_path)
     parts = {part: predictions(dataset, split.parts[part]) for part in ("validation", "test")}
+    Datasheet.of(dataset, split).save(run.datasheet_path)
     save_predictions(run.predictions_path, parts)
     save_report(run.report_path, evaluate_parts(parts))
     run.keep_task(HAM10000)
