@@ -32,7 +32,7 @@ OLDEST = Path(__file__).with_name("report-0.1.0.json")
 MINE, OTHER = "mine", "other"
 KEPT = (
     *("config.json", "status.json", "history.jsonl", "split.csv", "calibration.json"),
-    *("predictions.npz", "report.json"),
+    *("predictions.npz", "report.json", "datasheet.json"),
 )
 ANYTHING = {"value": 0.5, "low": 0.4, "high": 0.6}
 
@@ -45,6 +45,7 @@ def home(tmp_path: Path) -> Workspace:
         (workspace.runs / name).mkdir(parents=True)
         for file in KEPT:
             shutil.copy(PROJECT / "checkpoints" / shipped / file, workspace.runs / name / file)
+        shutil.copytree(PROJECT / "checkpoints" / shipped / "audit", workspace.runs / name / "audit")
     return workspace
 
 
@@ -178,7 +179,7 @@ def test_a_metric_that_the_report_lacks_is_not_computed_and_the_command_that_is_
     assert after["per_class"] == before["per_class"]
     assert load_report(run.report_path)["test"].not_computed == ()
     incomplete = {name: place for name, place in shown(home).items() if "ot computed" in place}
-    assert incomplete.keys() == {"evaluate --groups", "performance groups", "Report (HTML)"}
+    assert incomplete.keys() == {"evaluate --groups", "performance groups", "Report (HTML)", "Model card (Markdown)"}
     assert all(f"{advised} --dataset DATASET" in place for place in incomplete.values())
 
 
