@@ -92,6 +92,7 @@ def test_a_full_tab_has_no_serious_finding(app: App, page: Page, demo: Dataset, 
     assert lasting_findings(page) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("key", [tab.key for tab in TABS])
 def test_an_empty_tab_has_no_serious_finding(empty_app: App, page: Page, key: str) -> None:
     page.goto(f"{empty_app.url}?tab={key}&__theme=light")

@@ -124,6 +124,7 @@ def fresh_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     app.kill()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.ham10000
 def test_a_folder_opened_here_gives_other_tabs_the_pictures_of_the_shipped_runs(fresh_app: App, page: Page) -> None:
     mistakes = f"{fresh_app.url}?tab=performance&run=ham10000-image"

@@ -67,7 +67,7 @@ def test_the_training_tab_opens_a_watched_experiment_and_then_a_run_of_it(visit:
     expect(page.get_by_role("combobox", name="Experiment")).to_have_value("trial: 17 of 18 runs finished")
 
     page.get_by_role("tab", name="Training").click()
-    page.locator("#runs").get_by_text("trial-multimodal-fold0-seed42", exact=True).first.click()
+    page.locator("#runs").get_by_text("trial-multimodal-fold0-seed42", exact=True).locator("visible=true").first.click()
     expect(page.locator("#card")).to_contain_text("Part of the experiment trial")
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator("#verdict-of-comparison")).to_contain_text("trial-multimodal-fold0-seed42")

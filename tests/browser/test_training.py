@@ -115,6 +115,8 @@ def test_a_killed_training_shows_its_last_lines_and_the_way_on(page: Page, endle
 def test_both_models_are_trained_one_after_the_other(app: App, visit: Visit) -> None:
     page = visit("training")
     choose(page, "#setting-model", "both")
+    page.get_by_role("button", name="More settings").click()
+    page.locator("#setting-audit input").uncheck()
     start(page, "pair", image_size=64, stage1_epochs=2, stage2_epochs=0)
 
     card(page, "Waiting in the queue: pair-multimodal.")

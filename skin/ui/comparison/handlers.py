@@ -29,18 +29,16 @@ NOT_ENOUGH = "Choose at least two runs; the first is what the others are compare
 PINNED = "Any run is compared with it, whichever are chosen, until you untick this; your browser remembers it."
 
 
-def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str, pinned: str = "") -> list[Any]:
+def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str, pinned: Sequence[str] = ()) -> list[Any]:
     """The runs to choose from, the keys of those that are compared, a notice, the content, and the tick of the baseline.
 
     Where nothing is chosen, it is the run that was opened elsewhere, else the newest that has one on the same images.
-    The pinned run, "" for none, is the first whatever is chosen, while there is such a run. What cannot be compared with
+    The pinned run, one or none, is the first whatever is chosen, while there is such a run. What cannot be compared with
     the first is marked, and left out with the reason.
     """
     runs = reported_runs(workspace)
-    names = list(dict.fromkeys(chosen)) or _usual(runs, opened_run, pinned)
-    is_pinned = pinned in runs
-    if is_pinned:
-        names = [pinned, *(name for name in names if name != pinned)]
+    baseline = [name for name in pinned if name in runs]
+    names = list(dict.fromkeys([*baseline, *(chosen or _usual(runs, opened_run, baseline))]))
     comparable = ComparableRuns.of(runs[name] for name in dict.fromkeys([*names, *runs]) if name in runs)
     obstacles = {**{name: GONE for name in names if name not in runs}, **comparable.obstacles}
     keys = tuple(ReportKey.of_run(workspace, name, PART) for name in names if name in comparable.names)
@@ -52,22 +50,26 @@ def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str, pi
         keys if enough else None,
         gr.HTML(notice, visible=bool(notice)),
         gr.Column(visible=enough),
-        gr.Checkbox(
-            is_pinned, label=f"Keep {names[0]} as the baseline" if names else None, visible=enough or is_pinned
-        ),
+        _tick(names, bool(baseline), enough),
     ]
 
 
-def pin(is_wanted: bool, chosen: Sequence[str]) -> str:
-    """The run that stays the baseline: the first of the chosen ones, "" for none."""
-    return chosen[0] if is_wanted and chosen else ""
+def _tick(names: Sequence[str], is_pinned: bool, enough: bool) -> gr.Checkbox:
+    label = f"Keep {names[0]} as the baseline" if names else None
+    return gr.Checkbox(is_pinned, label=label, visible=enough or is_pinned)
 
 
-def _usual(runs: Mapping[str, Run], opened_run: str, pinned: str) -> list[str]:
-    """The runs that are compared where none is chosen."""
-    if pinned in runs:
-        return [opened_run] if opened_run not in ("", pinned) else _pair(runs, pinned)
-    return _pair(runs, opened_run) if opened_run else _first_pair(runs)
+def pin(is_wanted: bool, chosen: Sequence[str]) -> list[str]:
+    """The run that stays the baseline, the first of the chosen ones, or none. A browser would not keep an empty text."""
+    return list(chosen[:1]) if is_wanted else []
+
+
+def _usual(runs: Mapping[str, Run], opened_run: str, pinned: Sequence[str]) -> list[str]:
+    """The runs that are compared where none is chosen, with the pinned one or none."""
+    if opened_run not in ("", *pinned) and pinned:
+        return [opened_run]
+    first = opened_run or next(iter(pinned), "")
+    return _pair(runs, first) if first else _first_pair(runs)
 
 
 def _left_out(names: Sequence[str], obstacles: Mapping[str, str]) -> Markup:

@@ -54,7 +54,7 @@ def _show_opened(opened_experiment: str) -> gr.Tabs:
 def _build_runs(context: AppContext) -> None:
     workspace = context.workspace
     runs = gr.Dropdown([], value=[], multiselect=True, max_choices=MAX_RUNS, label="Runs", info=NOT_ENOUGH)
-    pinned = gr.BrowserState("", storage_key="baseline", secret=SECRET)
+    pinned = gr.BrowserState([], storage_key="baseline", secret=SECRET)
     keep = gr.Checkbox(info=PINNED, visible=False, elem_id="keep-baseline")
     notice = gr.HTML(status_line(NOT_ENOUGH), elem_classes="report")
     state = KeyedState(gr.State(None), lru_cache(maxsize=4)(partial(load_compared_runs, workspace)))

@@ -71,21 +71,21 @@ def test_a_run_opened_elsewhere_stands_beside_its_sibling(workspace: Workspace) 
 @pytest.mark.usefixtures("pair", "stranger")
 def test_a_pinned_run_is_the_baseline_of_whatever_is_chosen(workspace: Workspace) -> None:
     for chosen in ([], ["image"], ["image", "multimodal"]):
-        runs, shown, _, _, keep = handlers.choose_runs(workspace, chosen, "", pinned="multimodal")
+        runs, shown, _, _, keep = handlers.choose_runs(workspace, chosen, "", pinned=["multimodal"])
         assert runs.value == [key.run for key in shown] == ["multimodal", "image"]
         assert (keep.value, keep.label) == (True, "Keep multimodal as the baseline")
-    assert handlers.choose_runs(workspace, [], "image", pinned="multimodal")[0].value == ["multimodal", "image"]
+    assert handlers.choose_runs(workspace, [], "image", pinned=["multimodal"])[0].value == ["multimodal", "image"]
 
-    runs, _, notice, content, keep = handlers.choose_runs(workspace, ["other-seed"], "", pinned="multimodal")
+    runs, _, notice, content, keep = handlers.choose_runs(workspace, ["other-seed"], "", pinned=["multimodal"])
     assert "other-seed is left out" in notice.value
     assert (content.visible, keep.visible) == (False, True)  # so that it can be unpinned
 
 
 @pytest.mark.usefixtures("pair")
 def test_the_first_run_is_pinned_and_what_is_gone_pins_nothing(workspace: Workspace) -> None:
-    assert handlers.pin(True, ["image", "multimodal"]) == "image"
-    assert handlers.pin(False, ["image", "multimodal"]) == handlers.pin(True, []) == ""
-    runs, _, _, _, keep = handlers.choose_runs(workspace, ["image", "multimodal"], "", pinned="gone")
+    assert handlers.pin(True, ["image", "multimodal"]) == ["image"]
+    assert handlers.pin(False, ["image", "multimodal"]) == handlers.pin(True, []) == []
+    runs, _, _, _, keep = handlers.choose_runs(workspace, ["image", "multimodal"], "", pinned=["gone"])
     assert (runs.value, keep.value) == (["image", "multimodal"], False)
 
 
