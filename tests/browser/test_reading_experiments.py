@@ -70,4 +70,4 @@ def test_the_training_tab_opens_a_watched_experiment_and_then_a_run_of_it(visit:
     page.locator("#runs").get_by_text("trial-multimodal-fold0-seed42", exact=True).locator("visible=true").first.click()
     expect(page.locator("#card")).to_contain_text("Part of the experiment trial")
     page.get_by_role("button", name="Compare", exact=True).click()
-    expect(page.locator("#verdict-of-comparison")).to_contain_text("trial-multimodal-fold0-seed42")
+    expect(page.get_by_role("tab", name="Run against run")).to_have_attribute("aria-selected", "true")
