@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -118,6 +118,13 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError(error.strerror or "no arrays") from error
     except Exception as error:  # on damaged data zipfile and NumPy raise nearly anything
         raise ValueError("it is damaged or cut short") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put the arrays in the place of the npz file at once. Raises UserError when the disk is full or refuses."""
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
 
 
 def partial_path(path: Path) -> Path:

@@ -1,6 +1,5 @@
 """The predictions of one part of a data set, and the file that a run keeps them in."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.errors import UserError
-from skin.files import read_arrays, write_atomically
+from skin.files import read_arrays, write_arrays
 from skin.run import Run
 from skin.task import HAM10000, Task
 
@@ -95,9 +94,7 @@ class Parts(dict[str, Judged]):
 def save_predictions(path: Path, parts: Mapping[str, Predictions]) -> None:
     """Write the predictions of named parts ("validation", "test") to an npz file, atomically."""
     arrays = {f"{part}.{name}": getattr(predictions, name) for part, predictions in parts.items() for name in _KINDS}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
+    write_arrays(path, arrays)
 
 
 def load_predictions(path: Path) -> Parts[Predictions]:

@@ -5,7 +5,6 @@ A gate belongs to a run. It is fitted to the run's training part, and its thresh
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.errors import UserError
-from skin.files import read_arrays, write_atomically
+from skin.files import read_arrays, write_arrays
 from skin.inference.out_of_distribution import Ensemble
 from skin.inference.picture_checks import CHECKS, measure
 from skin.run import Run
@@ -75,10 +74,7 @@ class LesionGate:
     def save(self, path: Path) -> None:
         """Write the gate. Raises UserError when the disk is full."""
         limits = {"threshold": self.threshold, "bounds": dict(self.bounds), "min_side": self.min_side}
-        arrays: dict[str, Any] = {**self.score.arrays(), "limits": np.array(json.dumps(limits))}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        write_atomically(path, buffer.getvalue())
+        write_arrays(path, {**self.score.arrays(), "limits": np.array(json.dumps(limits))})
 
     @classmethod
     def load(cls, run: Run) -> Self:

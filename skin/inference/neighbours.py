@@ -5,7 +5,6 @@ The embeddings of the training part are kept in few dimensions and coarse steps,
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from skin.data.dataset import LesionImage
 from skin.errors import UserError
-from skin.files import read_arrays, write_atomically
+from skin.files import read_arrays, write_arrays
 from skin.patient import Patient
 from skin.run import Run
 from skin.task import Task
@@ -95,9 +94,14 @@ class CaseIndex:
     def save(self, path: Path) -> None:
         """Write the index. Raises UserError when the disk is full."""
         scales, known = np.array([self.step, self.typical]), np.array(json.dumps(self.known))
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, mean=self.mean, basis=self.basis, points=self.points, scales=scales, known=known)
-        write_atomically(path, buffer.getvalue())
+        arrays: dict[str, NDArray[Any]] = {
+            "mean": self.mean,
+            "basis": self.basis,
+            "points": self.points,
+            "scales": scales,
+            "known": known,
+        }
+        write_arrays(path, arrays)
 
     @classmethod
     def load(cls, run: Run) -> Self:

@@ -69,7 +69,8 @@ def _train(app: App, page: Page, folder: Path) -> None:
     page.locator("#setting-audit input").uncheck()
     for field, value in {"image_size": 64, "stage1_epochs": 5, "stage2_epochs": 0}.items():
         page.locator(f"#setting-{field} input").fill(str(value))
-    expect(page.locator("#command textarea")).to_have_value(re.compile(r"--model both --name clinic .*stage2_epochs=0"))
+    command = rf"--dataset {re.escape(str(folder))} .*--model both --name clinic .*stage2_epochs=0"
+    expect(page.locator("#command textarea")).to_have_value(re.compile(command))
     page.get_by_role("button", name="Start training").click()
     expect(page.locator("#card")).to_contain_text("clinic-multimodal", timeout=300_000)
     expect(page.locator("#card")).to_contain_text("finished", timeout=300_000)
