@@ -22,12 +22,12 @@ from gradio_client import Client, handle_file
 from skin import scale, stress
 from skin.config import TrainConfig
 from skin.data import datasets
-from skin.data.pixels import open_pixels, prepare, prepare_batches
+from skin.data.pixels import open_pixels, prepare
 from skin.data.views import ORIENTATIONS
 from skin.inference.explain import grad_cam
 from skin.models import export
 from skin.models.classifier import Classifier, build_classifier
-from skin.models.network import EncodedImage, encode_image, images_at_once, view_probabilities
+from skin.models.network import EncodedImage, encode_image
 from skin.models.normalization import BatchNormalization
 from skin.models.onnx import OnnxNetwork
 from skin.optimization import plain_loss
@@ -167,25 +167,19 @@ def _exported(classifier: Classifier) -> OnnxNetwork:
         return OnnxNetwork(path, HAM10000)
 
 
-def _prediction(n_images: int) -> Callable[[Workspace], float]:
-    def measure_prediction(workspace: Workspace) -> float:
-        classifier = build_classifier(_CONFIG, HAM10000, workspace)
-        network = _exported(classifier)
-        contents = [image.path.read_bytes() for image in datasets.load("demo", workspace).images[:n_images]]
-        patients = np.repeat(HAM10000.unknown[None], n_images, axis=0)
+def _prediction(workspace: Workspace) -> float:
+    classifier = build_classifier(_CONFIG, HAM10000, workspace)
+    network = _exported(classifier)
+    content = datasets.load("demo", workspace).images[0].path.read_bytes()
+    patients = HAM10000.unknown[None]
 
-        def keras_predict() -> object:
-            pixels = np.stack([prepare(content, _CONFIG.image_size) for content in contents])
-            return classifier.network.predict([pixels, patients], verbose=0)
+    def keras_predict() -> object:
+        return classifier.network.predict([prepare(content, _CONFIG.image_size)[None], patients], verbose=0)
 
-        def ours() -> object:
-            return view_probabilities(
-                network, prepare_batches(contents, _CONFIG.image_size, images_at_once(1)), patients
-            )
+    def ours() -> object:
+        return encode_image(network, prepare(content, _CONFIG.image_size), 1).probabilities(patients)
 
-        return _ratio(keras_predict, ours, repeats=15)
-
-    return measure_prediction
+    return _ratio(keras_predict, ours, repeats=15)
 
 
 def _questions(workspace: Workspace) -> float:
@@ -272,8 +266,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "normalization": Benchmark(
         "a training step with our batch normalisation against Keras' own", "x", 1.2, _normalization
     ),
-    "predict": Benchmark("one prediction, bytes to probabilities, against Keras predict", "x", 5, _prediction(1)),
-    "batch": Benchmark("a batch of 32 predictions against Keras predict", "x", 2.5, _prediction(32)),
+    "predict": Benchmark("one prediction, bytes to probabilities, against Keras predict", "x", 5, _prediction),
     "questions": Benchmark(
         "a prediction with every class's heat map and every what-if of its patient, against it alone",
         "x",

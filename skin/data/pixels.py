@@ -1,9 +1,5 @@
 """Pixels: an image file decoded with care, made square for a network, and a whole data set's kept on disk."""
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,20 +46,6 @@ def prepare(image: ImageInput, size: int) -> NDArray[np.uint8]:
     both come this way.
     """
     return np.array(decode(image).resize((size, size), Image.Resampling.BICUBIC))
-
-
-def prepare_batches(images: Sequence[ImageInput], size: int, n: int) -> Iterator[NDArray[np.uint8]]:
-    """Several images as `prepare` makes them, n at a time, of shape (n, size, size, 3).
-
-    They are prepared in parallel, and go on being so while the caller is busy with a batch.
-    """
-    if len(images) == 1:  # a visitor's one image starts no threads
-        yield prepare(images[0], size)[None]
-        return
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        prepared = threads.map(lambda image: prepare(image, size), images)
-        while batch := list(islice(prepared, n)):
-            yield np.stack(batch)
 
 
 def _from_array(array: NDArray[np.uint8]) -> Image.Image:

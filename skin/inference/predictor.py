@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skin import run as runs
 from skin.data.dataset import Dataset, LesionImage
-from skin.data.pixels import ImageInput, decode, open_pixels, prepare, prepare_batches
+from skin.data.pixels import ImageInput, decode, open_pixels, prepare
 from skin.errors import UserError
 from skin.evaluation import metrics
 from skin.evaluation.chosen import DecisionChoice
@@ -24,7 +24,7 @@ from skin.evaluation.prevalence import ClassShares, Prevalence, parse_prevalence
 from skin.evaluation.report import load_report
 from skin.inference.lesion_gate import NOT_CHECKED, InScope, LesionGate
 from skin.inference.neighbours import Case, CaseIndex
-from skin.models.network import EncodedImage, encode_image, images_at_once, row_probabilities, view_probabilities
+from skin.models.network import EncodedImage, encode_image, row_probabilities
 from skin.models.onnx import OnnxNetwork
 from skin.patient import Patient
 from skin.progress import Progress, silent
@@ -372,12 +372,6 @@ class Predictor:
     def predict_encoded(self, image: EncodedImage, patients: Sequence[Patient]) -> list[Prediction]:
         """The predictions for one image were it of each of these patients."""
         return [self.judge(probabilities) for probabilities in image.probabilities(self.task.encode(patients))]
-
-    def predict_batch(self, images: Sequence[ImageInput], patients: Sequence[Patient]) -> list[Prediction]:
-        """The predictions for several images, in order; the gate is not asked."""
-        batches = prepare_batches(images, self.network.image_size, images_at_once(self._views))
-        views = view_probabilities(self.network, batches, self.task.encode(patients), self._views)
-        return [self.judge(probabilities) for probabilities in views.mean(axis=0)]
 
     def probabilities(
         self, dataset: Dataset, rows: NDArray[np.int64], workspace: Workspace, progress: Progress = silent

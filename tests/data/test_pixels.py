@@ -19,7 +19,7 @@ from PIL import Image
 
 from skin.data.dataset import Dataset, LesionImage
 from skin.data.image_file import FORMATS, MAX_BYTES, check
-from skin.data.pixels import decode, open_pixels, prepare, prepare_batches
+from skin.data.pixels import decode, open_pixels, prepare
 from skin.errors import UserError
 from skin.workspace import Workspace
 
@@ -257,22 +257,6 @@ def test_prepare_makes_a_square_of_bytes() -> None:
     assert tensor.dtype == np.uint8
     assert tensor[16, 4].tolist() == [20, 40, 60]
     assert tensor[16, 28].tolist() == [200, 150, 100]
-
-
-def test_batches_are_prepare_of_every_image_in_order() -> None:
-    images = [picture((60 + 10 * index, 45)) for index in range(5)]
-    batches = list(prepare_batches(images, 32, 2))
-    assert [len(batch) for batch in batches] == [2, 2, 1]
-    np.testing.assert_array_equal(np.concatenate(batches), [prepare(image, 32) for image in images])
-    ((alone,),) = prepare_batches(images[:1], 32, 2)
-    np.testing.assert_array_equal(alone, prepare(images[0], 32))
-
-
-def test_a_bad_image_ends_its_batch_in_a_sentence() -> None:
-    batches = prepare_batches([picture(), b"text", picture()], 32, 1)
-    assert next(batches).shape == (1, 32, 32, 3)
-    with pytest.raises(UserError, match="not an image"):
-        next(batches)
 
 
 def test_prepare_is_antialiased() -> None:

@@ -216,16 +216,8 @@ def test_prediction_meets_the_same_tensors_as_evaluation_did(
     np.testing.assert_array_equal(again.truth, saved.truth)
     np.testing.assert_allclose(again.probabilities, saved.probabilities, atol=1e-4)
     images = [demo.images[row] for row in test[:5]]
-    uploaded = predictor.predict_batch([image.path for image in images], [image.patient for image in images])
+    uploaded = [predictor.predict(image.path, image.patient) for image in images]
     np.testing.assert_allclose([shares(each) for each in uploaded], saved.probabilities[:5], atol=1e-4)
-
-
-def test_one_by_one_and_together_give_the_same(predictor: Predictor, demo: Dataset) -> None:
-    images = [image.path for image in demo.images[:4]]
-    patients = [image.patient for image in demo.images[:4]]
-    together = predictor.predict_batch(images, patients)
-    for image, patient, prediction in zip(images, patients, together, strict=True):
-        np.testing.assert_allclose(shares(predictor.predict(image, patient)), shares(prediction), atol=1e-5)
 
 
 def test_bytes_picture_and_array_are_the_same_image(predictor: Predictor, demo: Dataset) -> None:
