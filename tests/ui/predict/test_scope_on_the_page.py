@@ -81,6 +81,7 @@ def test_one_of_two_models_may_refuse(gated: Workspace, send: Send) -> None:
     assert said.count('class="bars"') == 1
     assert "Not checked" in said
     assert "python -m skin audit ham10000-image" in said
+    assert said.count('class="scope"') == 2  # a note of no risk has none of its classes
     assert button.visible
 
 
