@@ -53,10 +53,15 @@ ADVICE_WITHOUT_RISK = (
     "worries you."
 )
 
+ADVICE_WHERE_REFUSED = (
+    "This model refuses the picture, so that no risk is called low: show it to a doctor if it is new, changes, itches or "
+    "bleeds, or if it worries you."
+)
+
 RISK_RULE = (
     "high where the most probable diagnosis is malignant; moderate where the malignant probability reaches the run's "
-    "own threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds. A "
-    "decision rule or a prevalence can raise it and never lowers it"
+    "own threshold, or a malignant or pre-cancerous diagnosis is in the prediction set; low where none of these holds, and "
+    "not told instead of low where the picture is refused. A decision rule or a prevalence can raise it and never lowers it"
 )
 """The rule of `Thresholds.risks`, and of Prediction.risk, in words."""
 
@@ -120,12 +125,13 @@ class Prediction:
 
     @cached_property
     def risk(self) -> Risk | None:
-        """Urgency by RISK_RULE; None where the task does not tell what is malignant."""
+        """Urgency by RISK_RULE; None where it is not told, or the task does not tell what is malignant."""
         if not self.task.tells_malignant:
             return None
         rows = np.concatenate([self._row, self._in_order(self.probabilities)])
         risks = [Risk(name) for name in self.thresholds.risks(self.task, rows)]
-        return max(*risks, _RISK_OF[self.malignancy or Malignancy.BENIGN], key=list(Risk).index)
+        risk = max(*risks, _RISK_OF[self.malignancy or Malignancy.BENIGN], key=list(Risk).index)
+        return None if self.scope.is_refused and risk is Risk.LOW else risk
 
     @property
     def ranked(self) -> tuple[tuple[Diagnosis, float], ...]:
@@ -174,8 +180,10 @@ class Prediction:
     @property
     def advice(self) -> str:
         """Advice to the user, with the reason where a benign diagnosis is the most probable but the risk is not low."""
-        if self.risk is None or self.malignancy is None:
+        if self.malignancy is None or not self.task.tells_malignant:
             return ADVICE_WITHOUT_RISK
+        if self.risk is None:
+            return ADVICE_WHERE_REFUSED
         probable = max(self._most_probable_malignancies, key=list(Malignancy).index)
         if list(Malignancy).index(self.malignancy) > list(Malignancy).index(probable):
             return ADVICE_OF_RULE[self.malignancy]
@@ -221,7 +229,7 @@ class Record(TypedDict):
     """A prediction as plain data: the decided diagnosis' code and name, probabilities by code, what cannot be ruled out.
 
     `in_scope` is False where the picture is refused as none that the run can judge, None where it has no gate to tell;
-    `reason` says why. `decision` names the rule and `decided_by` says it in words; `prevalence` holds the shares that the probabilities are
+    `reason` says why, and no risk is called low. `decision` names the rule and `decided_by` says it in words; `prevalence` holds the shares that the probabilities are
     for, None where they are the model's own. What is said of malignancy is None where the run's task does not tell what is
     malignant.
     """

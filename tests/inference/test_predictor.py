@@ -21,6 +21,7 @@ from skin.evaluation.predictions import load_predictions
 from skin.evaluation.prevalence import implied_shares, parse_prevalence, reweigh
 from skin.evaluation.report import evaluate_parts
 from skin.inference.external import judged
+from skin.inference.lesion_gate import InScope
 from skin.inference.predictor import SHIPPED, Prediction, Predictor, Ruling, default_run
 from skin.run import Run, State
 from skin.task import HAM10000, Malignancy, Risk
@@ -53,6 +54,17 @@ def test_risk_and_malignant_probability_follow_from_the_diagnoses() -> None:
     melanoma = of_shares(akiec=0.1, bcc=0.2, mel=0.4, nv=0.3)
     assert (melanoma.diagnosis.code, melanoma.risk, melanoma.malignancy) == ("mel", Risk.HIGH, Malignancy.MALIGNANT)
     assert melanoma.malignant_probability == pytest.approx(0.6)
+
+
+def test_a_picture_that_is_refused_is_never_called_low_risk() -> None:
+    refused = InScope(False, "It is no lesion.")
+    nevus, melanoma = (replace(of_shares(**{code: 0.96}), scope=refused) for code in ("nv", "mel"))
+    assert nevus.risk is None
+    assert "no risk is called low" in nevus.advice
+    assert "harmless" not in nevus.advice
+    assert melanoma.risk is Risk.HIGH  # a lesion that is refused by mistake keeps its warning
+    assert "dermatologist" in melanoma.advice
+    assert of_shares(nv=0.96).risk is Risk.LOW
 
 
 def of_shares(malignant: float = 0.2, **shares: float) -> Prediction:
