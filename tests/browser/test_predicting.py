@@ -52,6 +52,18 @@ def test_an_image_with_its_patient_is_answered_and_explained(predict: Page, demo
     expect(predict.locator(".js-plotly-plot")).to_contain_text("65 years")
 
 
+def test_no_risk_has_the_colour_of_another_nor_what_is_none(predict: Page) -> None:
+    """Gradio rewrites the style sheet and by that may change which rule wins."""
+    colours = predict.evaluate("""() => {
+        const answer = document.createElement("article");
+        answer.className = "answer";
+        answer.innerHTML = ["risk low", "risk moderate", "risk high", "scope"].map((name) => `<p class="${name}">`).join("");
+        document.querySelector("#said").append(answer);
+        return [...answer.children].map((each) => getComputedStyle(each).borderLeftColor);
+    }""")
+    assert len(set(colours)) == 4
+
+
 def test_a_decision_rule_and_a_prevalence_are_chosen(predict: Page, demo: Dataset) -> None:
     upload(predict, demo.images[0].path)
     ruling = predict.locator(".answer .ruling")
