@@ -121,7 +121,7 @@ def stop(run: Run) -> None:
         raise UserError(f"{run.name} is {status.state}: there is nothing to stop.")
     status.job.stop()
     if run.status().state is State.INTERRUPTED:  # it had not begun, and so had nothing to save
-        run.update_status(state=State.STOPPED, message="Stopped on request.")
+        run.update_status(state=State.STOPPED, message="Stopped on request.", ending=status.ending)
 
 
 def wait_for_turn(run: Run, workspace: Workspace) -> None:

@@ -7,6 +7,7 @@
 | `status.json` | the Status, replaced atomically; touched every few seconds by whoever trains the run |
 | `history.jsonl` | an Epoch a line |
 | `train.log` | what the training process printed |
+| `train.end` | how the process of the last job ended, unless it was well |
 | `split.csv` | image_id, part |
 | `datasheet.json` | the Datasheet: the images of each part in counts |
 | `state-0.npz`, `state-1.npz` | the last two checkpoints, while the run is unfinished |
@@ -79,7 +80,7 @@ class Status:
 
     Times are seconds since the epoch, `heartbeat` that of the job's last sign of life. `eta_seconds` is of the stage,
     `run_eta_seconds` and `share`, from 0 to 1, of the whole run. `retries` is how often its job died and another one was
-    started in its place.
+    started in its place, `ending` why the last one died, where its engine knows.
     """
 
     state: State = State.QUEUED
@@ -99,6 +100,7 @@ class Status:
     memory_mb: float | None = None
     heartbeat: float = 0.0
     retries: int = 0
+    ending: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -264,13 +266,9 @@ class Run:
             status = _status(read_content(self.status_path))
         except (ValueError, TypeError, KeyError, AttributeError):
             status = self._status_from_the_rest()
-        if status.state.is_active and status.job is not None:
+        if status.state.is_active and (job := status.job):
             status = self._with_last_sign(status)
-            if status.is_alive:
-                return status
-            return dataclasses.replace(
-                status, state=State.INTERRUPTED, message="The training process ended unexpectedly."
-            )
+            return status if status.is_alive else _interrupted(status, job.ending(self.log_path))
         return status
 
     def _with_last_sign(self, status: Status) -> Status:
@@ -353,6 +351,12 @@ class Run:
     def is_finished(self) -> bool:
         """True where the run can predict and report."""
         return self.status().state is State.FINISHED
+
+
+def _interrupted(status: Status, ending: str) -> Status:
+    """The status of a run whose job died without a word of its own."""
+    message = f"The training process ended unexpectedly{': ' * bool(ending)}{ending.rstrip('.')}."
+    return dataclasses.replace(status, state=State.INTERRUPTED, message=message, ending=ending)
 
 
 @lru_cache(maxsize=1024)

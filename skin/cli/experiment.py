@@ -267,6 +267,7 @@ def _row(experiment: Experiment, row: MemberStatus) -> dict[str, Any]:
         "epochs": _epochs(experiment.run(member)),
         "score": sweep.score(experiment.run(member)) if kinds.is_search(experiment.plan) else None,
         "retries": row.retries,
+        "ending": row.ending,
         "where": row.where,
     }
 

@@ -16,6 +16,9 @@ from skin.evaluation.summary import NOT_COMPUTED
 from skin.run import Run, State
 from skin.workspace import Workspace
 
+UNWELL = (State.FAILED, State.INTERRUPTED, "damaged")
+"""States of a run that the list gives the reason of."""
+
 
 def list_runs(
     everything: Annotated[bool, typer.Option("--all", help="Also those that are part of an experiment.")] = False,
@@ -34,12 +37,20 @@ def list_runs(
         return
     columns = ["name", "state", "model", "backbone", "image_size", "split", "dataset", "epochs", "accuracy"]
     print_table(columns, [[_told(row, column) for column in columns] for row in facts])
-    for command in (command for row in facts for command in row.get("not_computed", {}).values()):
-        print(f"Not computed when the report was made: an accuracy; `{command}` computes it.")
+    _print_remarks(facts)
     if n_more := len(found) - len(shown):
         print(
             f"{n_more} more are part of experiments: `python -m skin experiment list`, or `python -m skin runs --all`."
         )
+
+
+def _print_remarks(facts: list[dict[str, Any]]) -> None:
+    """Print why runs are not well, and the commands that compute what reports lack."""
+    for row in facts:
+        if row["state"] in UNWELL and row["message"]:
+            print(f"{row['name']} is {row['state']}: {row['message']}")
+    for command in (command for row in facts for command in row.get("not_computed", {}).values()):
+        print(f"Not computed when the report was made: an accuracy; `{command}` computes it.")
 
 
 def _told(row: dict[str, Any], column: str) -> str:

@@ -53,6 +53,12 @@ class Engine(Protocol):
         `is_recent` decides.
         """
 
+    def ending(self, handle: str, log: Path) -> str:
+        """The reason why the job, which is not alive, ended, as it is said after a colon; "" where nobody knows.
+
+        `log` is that of `submit`.
+        """
+
     def is_here(self, handle: str) -> bool:
         """True where the process that asks is the job."""
 
@@ -84,6 +90,9 @@ class Unknown:
 
     def is_alive(self, handle: str, heartbeat: float) -> bool:  # noqa: ARG002
         return is_recent(heartbeat)
+
+    def ending(self, handle: str, log: Path) -> str:  # noqa: ARG002
+        return ""
 
     def is_here(self, handle: str) -> bool:  # noqa: ARG002
         return False
@@ -120,6 +129,10 @@ class Job:
     def is_alive(self, heartbeat: float) -> bool:
         """True while the job, whose last sign of life was at `heartbeat`, runs or waits to run."""
         return _engine(self.engine).is_alive(self.handle, heartbeat)
+
+    def ending(self, log: Path) -> str:
+        """The reason why the job, which is not alive and wrote this log, ended; "" where its engine does not know."""
+        return _engine(self.engine).ending(self.handle, log)
 
     @property
     def where(self) -> str:

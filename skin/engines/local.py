@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 from joblib import cpu_count
 
+from skin.engines import ending
 from skin.engines.heartbeat import is_recent
 from skin.engines.resources import Resources, thread_variables
 from skin.errors import UserError
@@ -24,6 +25,9 @@ from skin.files import unwritten
 from skin.workspace import PROJECT
 
 STOP_SECONDS = 5.0
+
+_NOTE_SECONDS = 1.0
+"""For so long the note on how a process of this one's ended is waited for, which is written as soon as it has."""
 
 _CLOCK_SECONDS = 2.0
 """The system derives start times from a boot time in whole seconds, so two readers may differ by one."""
@@ -56,10 +60,10 @@ class Local:
                 )
         except OSError as error:
             raise unwritten(log, error) from error
-        try:
-            return handle_of(process.pid)
-        finally:  # nobody else waits for the process: without this it would stay a zombie when it ends
-            threading.Thread(target=process.wait, daemon=True).start()
+        handle = handle_of(process.pid)
+        # Nobody else waits for the process: without this it would stay a zombie when it ends.
+        threading.Thread(target=_await, args=(process, handle, log), name=handle, daemon=True).start()
+        return handle
 
     def stop(self, handle: str) -> None:
         """Send the process SIGTERM and wait for its end, up to STOP_SECONDS."""
@@ -74,6 +78,13 @@ class Local:
         """True while the process lives: one of this machine is looked at, the heartbeat of one of another counts."""
         return is_recent(heartbeat) if _is_elsewhere(handle) else process_of(handle) is not None
 
+    def ending(self, handle: str, log: Path) -> str:
+        """The exit code or signal, where the process that started it outlived it."""
+        for thread in threading.enumerate():
+            if thread.name == handle:
+                thread.join(_NOTE_SECONDS)
+        return ending.noted(log, handle)
+
     def is_here(self, handle: str) -> bool:
         """True in the very process of the job."""
         process = process_of(handle)
@@ -86,6 +97,10 @@ class Local:
     def where(self, handle: str) -> str:
         """The pid, and the machine where it is another one."""
         return f"process {handle.partition(' ')[0]}" + (f" of {_machine(handle)}" if _is_elsewhere(handle) else "")
+
+
+def _await(process: subprocess.Popen[bytes], handle: str, log: Path) -> None:
+    ending.note(log, handle, process.wait())
 
 
 def handle_of(pid: int, started: float | None = None) -> str:

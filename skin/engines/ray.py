@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from skin.engines import ray_cluster
+from skin.engines import ending, ray_cluster
 from skin.engines.heartbeat import is_recent
 from skin.engines.ray_cluster import Found
 from skin.engines.resources import Resources
@@ -72,7 +72,7 @@ def _asked(
     except Exception as error:  # whatever Ray raises, and what becomes of a process that ends with its cluster
         for process in list((pool._processes or {}).values()):
             process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
         raise silent(address) from error
 
 
@@ -136,6 +136,16 @@ class Ray:
             return self._look(handle).state != "ended"
         except UserError:
             return is_recent(heartbeat)
+
+    def ending(self, handle: str, log: Path) -> str:
+        """The exit code or signal of its process or, where the whole actor died, what Ray says of that."""
+        name, _ = _parts(handle)
+        if found := ending.noted(log, name):
+            return found
+        try:
+            return self._look(handle).reason
+        except UserError:
+            return ""
 
     def is_here(self, handle: str) -> bool:
         """True in a process that was started as the job."""

@@ -9,9 +9,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import parent_process
+from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
+from skin.engines import ending
 from skin.engines.script import unseen
 from skin.workspace import PROJECT
 
@@ -23,13 +27,19 @@ SEE_SECONDS = 20.0
 
 _WHERE_SECONDS = 0.2
 
+REASON_WIDTH = 300
+"""Letters of the reason that Ray gives."""
+
+_BECAUSE = "The actor is dead because "
+
 
 @dataclass(frozen=True)
 class Found:
-    """A cluster's word on a job, and the address of the node that runs it."""
+    """A cluster's word on a job, the address of the node that runs it, and why one that died did, where Ray knows."""
 
     state: Literal["waiting", "running", "ended"]
     node: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,13 +52,14 @@ class Refusal:
 class Training:
     """The actor: a process of its node, with which it lives and ends."""
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, name: str, log: str) -> None:
+        self._name, self._log = name, log
         # In the group of the actor's own process, which Ray kills as a whole whatever way that ends.
         self._process = subprocess.Popen(["sh", "-c", script])
         threading.Thread(target=self._end, daemon=True).start()
 
     def _end(self) -> None:
-        self._process.wait()
+        ending.note(Path(self._log), self._name, self._process.wait())
         os._exit(0)
 
     def stop(self) -> None:
@@ -70,7 +81,8 @@ def connect(address: str) -> str:
         os.dup2(quiet, stream)
     import ray
 
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    for pickled in (sys.modules[__name__], ending):
+        ray.cloudpickle.register_pickle_by_value(pickled)
     ray.init(address or None, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
     return address if address.startswith("ray://") else ray.get_runtime_context().gcs_address
 
@@ -94,7 +106,7 @@ def start(name: str, script: str, log: str, cpus: int, gpus: int) -> Refusal | N
     if sentence := unseen_by(nodes, [str(PROJECT), log]):
         return Refusal(sentence)
     options = {"name": name, "lifetime": "detached", "num_cpus": cpus, "num_gpus": gpus, "max_restarts": 0}
-    ray.remote(Training).options(**options).remote(script)
+    ray.remote(Training).options(**options).remote(script, name, log)
     return None
 
 
@@ -124,11 +136,27 @@ def look(name: str) -> Found:
     import ray
 
     try:
-        answer = ray.get_actor(name).node.remote()
+        answer = _actor(name).node.remote()
         answered, _ = ray.wait([answer], timeout=_WHERE_SECONDS)
         return Found("running", ray.get(answer)) if answered else Found("waiting")
-    except (ValueError, ray.exceptions.RayActorError):
+    except ValueError:
         return Found("ended")
+    except ray.exceptions.RayActorError as error:
+        return Found("ended", reason=_in_one_line(error))
+
+
+@lru_cache(maxsize=1024)
+def _actor(name: str) -> Any:
+    """The actor of this name: once it is dead, Ray forgets the name, and tells why it died to who has it already."""
+    import ray
+
+    return ray.get_actor(name)
+
+
+def _in_one_line(error: Exception) -> str:
+    """The reason in an error of Ray, without the actor's names before it and most of the advice after it."""
+    said = str(error)
+    return shorten(said.partition(_BECAUSE)[2] or said, REASON_WIDTH, placeholder=" (…)")
 
 
 def stop(name: str) -> None:

@@ -34,6 +34,15 @@ STAND_IN = "local"
 ASKED_SECONDS = 15
 """Slurm's accounting is asked no more often, and of all jobs at once."""
 
+_ENDINGS = {
+    "TIMEOUT": "Slurm's time limit was reached, more is asked for by --hours",
+    "OUT_OF_MEMORY": "out of the memory that Slurm gave it",
+    "NODE_FAIL": "its node failed",
+    "PREEMPTED": "Slurm gave its place to another job",
+    "CANCELLED": "it was cancelled in Slurm",
+}
+"""The reasons that states of Slurm stand for; others are told as they are."""
+
 _NUMBER = re.compile(r"\d{1,18}")
 
 
@@ -87,6 +96,14 @@ class Slurm:
             return False
         state = self._state(job)
         return is_recent(heartbeat) if state == "UNKNOWN" else not self._watcher.is_done(job, "cache")
+
+    def ending(self, handle: str, log: Path) -> str:  # noqa: ARG002 (an Engine's signature)
+        """The state that Slurm left the job in, in words."""
+        kind, _, job = _parts(handle)
+        if kind in ("", STAND_IN):
+            return ""
+        state = self._state(job).partition(" ")[0]  # CANCELLED is followed by whoever did it
+        return "" if state == "UNKNOWN" else _ENDINGS.get(state, f"Slurm says {state}")
 
     def is_here(self, handle: str) -> bool:
         """True in a process that was started as the job."""

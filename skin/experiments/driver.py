@@ -56,6 +56,7 @@ def drive(workspace: Workspace, experiment: Experiment) -> Iterator[Summary]:
             if experiment.control.stop or not any(row.is_running or _is_due(row) for row in summary.members):
                 break
             time.sleep(jobs.POLL_SECONDS)
+    _keep_endings(experiment)
     if kinds.is_search(experiment.plan):
         sweep.keep_best(experiment)
     yield experiment.status()
@@ -91,7 +92,7 @@ def _queue_anew(workspace: Workspace, experiment: Experiment) -> None:
             config = experiment.plan.config(row.member)
             Run.create(workspace, row.member.name, config, experiment.runs_folder)
         elif row.status and not row.is_running and row.state not in (State.FINISHED, EARLY):
-            experiment.run(row.member).update_status(state=State.QUEUED, message="", job=None, retries=0)
+            experiment.run(row.member).update_status(state=State.QUEUED, message="", job=None, retries=0, ending="")
 
 
 def _hand_over(workspace: Workspace, experiment: Experiment) -> None:
@@ -114,6 +115,13 @@ def _is_due(row: MemberStatus) -> bool:
         return False
     is_new = row.state == State.QUEUED and row.status.job is None
     return is_new or (row.state == State.INTERRUPTED and row.retries < RETRIES)
+
+
+def _keep_endings(experiment: Experiment) -> None:
+    """Write down why jobs died, which an engine may tell to nobody else than who saw them alive."""
+    for row in experiment.status().members:
+        if row.state == State.INTERRUPTED:
+            experiment.run(row.member).update_status()
 
 
 def _room(plan: Plan, summary: Summary) -> int:

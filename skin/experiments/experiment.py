@@ -62,6 +62,11 @@ class MemberStatus:
         return self.status.retries if self.status else 0
 
     @property
+    def ending(self) -> str:
+        """The reason why the last job that died did, "" where none did or its engine does not know."""
+        return self.status.ending if self.status else ""
+
+    @property
     def where(self) -> str:
         """The place where it trains, "" where it does not."""
         return self.status.job.where if self.status and self.status.job and self.is_running else ""
@@ -255,7 +260,8 @@ def _state_of_all(members: tuple[MemberStatus, ...], is_driven: bool, is_to_stop
 
 def _retried(row: MemberStatus) -> str:
     times = f"{row.retries} times" if row.retries > 1 else "once"
-    return f"{row.member.name} died {times}, and another job went on from its last epoch."
+    why = f" ({row.ending})" if row.ending else ""
+    return f"{row.member.name} died {times}{why}, and another job went on from its last epoch."
 
 
 def create(workspace: Workspace, plan: Plan, task: Task) -> Experiment:

@@ -69,6 +69,52 @@ def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
     assert "Stopped after epoch" in run.log_tail()[-1]
 
 
+SLEEP = [sys.executable, "-c", "import time; print('asleep', flush=True); time.sleep(600)"]
+KILLED = "killed by SIGKILL, as when memory runs out"
+
+
+@pytest.mark.parametrize("engine", [LOCAL, "ray"])
+def test_of_a_process_that_was_killed_everybody_is_told_how_it_ended(
+    bare: Workspace, engine: str, resources_for: For
+) -> None:
+    run = Run.create(bare, "tried", TrainConfig.from_preset("demo"))
+    job = Job.submit(engine, [*SLEEP, run.name, str(run.folder.parent)], run.log_path, resources_for(engine))
+    jobs.claim(run, job)
+    wait_until(lambda: "asleep" in run.log_path.read_text())
+    (process,) = processes_of(run)
+    process.kill()
+    wait_until(lambda: not run.status().is_alive)
+
+    sentence = f"The training process ended unexpectedly: {KILLED}."
+    assert (run.status().message, run.status().ending) == (sentence, KILLED)
+    listed = subprocess.run(
+        [sys.executable, "-m", "skin", "runs", "--home", bare.home],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"tried is interrupted: {sentence}" in listed.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("engine", "code", "told"),
+    [
+        (LOCAL, 0, ""),
+        (LOCAL, 3, "exit code 3, see the end of its log"),
+        ("ray", 3, "exit code 3, see the end of its log"),
+    ],
+)
+def test_an_exit_code_is_told_unless_the_process_ended_well(
+    engine: str, code: int, told: str, resources_for: For, tmp_path: Path
+) -> None:
+    log = tmp_path / "train.log"
+    job = Job.submit(engine, [sys.executable, "-c", f"raise SystemExit({code})"], log, resources_for(engine))
+
+    wait_until(lambda: not job.is_alive(0.0))
+    assert job.ending(log) == told
+
+
 ASK = """
 import sys, time
 from collections.abc import Callable
@@ -78,7 +124,6 @@ from skin.engines.engine import Job
 job = Job(*sys.argv[1:])
 print(job.is_alive(0.0), job.where, sep="\\n")
 """
-SLEEP = [sys.executable, "-c", "import time; print('asleep', flush=True); time.sleep(600)"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -136,6 +181,7 @@ def test_a_damaged_handle_is_a_job_that_ended(engine: str, handle: str) -> None:
 
     assert not job.is_alive(0.0)
     assert Job.here(job) != job
+    assert job.ending(Path("no such folder") / "train.log") == ""
     assert job.queue != Job.here().queue
     assert isinstance(job.where, str)
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from waiting import wait_until
 
+from skin.engines import ray_cluster
 from skin.engines.engine import Job
 from skin.engines.resources import Resources
 from skin.errors import UserError
@@ -69,6 +70,21 @@ def test_a_job_that_waits_for_a_node_is_alive_and_is_forgotten_when_stopped(ray_
         job.stop()
         wait_until(lambda: not job.is_alive(time.time()))  # noqa: B023
     assert sum(bool(log.read_text()) for log in logs) == 2
+
+
+def test_of_an_actor_that_died_with_its_process_ray_tells_why(ray_address: str, tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    job = Job.submit("ray", SLEEP, log, Resources(cpus=1, address=ray_address))
+    wait_until(lambda: log.read_text().endswith("\n"))
+    assert job.is_alive(0.0)
+
+    psutil.Process(int(log.read_text())).parent().kill()
+    wait_until(lambda: not job.is_alive(0.0))
+
+    reason = job.ending(log)
+    assert reason.startswith("its worker process has died")
+    assert len(reason) <= ray_cluster.REASON_WIDTH
+    assert "\n" not in reason
 
 
 @contextmanager

@@ -62,23 +62,27 @@ def test_nothing_is_pickled_for_the_job_to_load(cluster: Path, tmp_path: Path, a
 
 
 @pytest.mark.parametrize(
-    ("state", "alive", "where"),
+    ("state", "alive", "where", "ending"),
     [
-        ("PENDING", True, "job 4711 of Slurm"),
-        ("RUNNING", True, "job 4711 of Slurm on gpu07"),
-        ("NODE_FAIL", False, "job 4711 of Slurm"),
-        ("TIMEOUT", False, "job 4711 of Slurm"),
-        ("CANCELLED by 0", False, "job 4711 of Slurm"),
-        ("COMPLETED", False, "job 4711 of Slurm"),
+        ("PENDING", True, "job 4711 of Slurm", None),
+        ("RUNNING", True, "job 4711 of Slurm on gpu07", None),
+        ("NODE_FAIL", False, "job 4711 of Slurm", "its node failed"),
+        ("TIMEOUT", False, "job 4711 of Slurm", "Slurm's time limit was reached, more is asked for by --hours"),
+        ("OUT_OF_MEMORY", False, "job 4711 of Slurm", "out of the memory that Slurm gave it"),
+        ("CANCELLED by 0", False, "job 4711 of Slurm", "it was cancelled in Slurm"),
+        ("FAILED", False, "job 4711 of Slurm", "Slurm says FAILED"),
     ],
 )
-def test_slurm_tells_what_becomes_of_a_job(cluster: Path, tmp_path: Path, state: str, alive: bool, where: str) -> None:
+def test_slurm_tells_what_becomes_of_a_job(
+    cluster: Path, tmp_path: Path, state: str, alive: bool, where: str, ending: str | None
+) -> None:
     engine = Slurm()
     handle = engine.submit(COMMAND, tmp_path / "train.log", Resources())
     account(cluster, state, "gpu07")
 
     assert engine.is_alive(handle, 0.0) == alive
     assert engine.where(handle) == where
+    assert alive or engine.ending(handle, tmp_path / "train.log") == ending
     engine.stop(handle)
     assert (cluster / "cancelled").read_text() == "4711\n"
 
@@ -90,6 +94,7 @@ def test_a_job_that_accounting_does_not_know_yet_lives_by_its_heartbeat(cluster:
 
     assert engine.is_alive(handle, time.time())
     assert not engine.is_alive(handle, 0.0)
+    assert engine.ending(handle, tmp_path / "train.log") == ""
 
 
 def test_what_slurm_refuses_is_said_in_its_words(cluster: Path, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Driving an experiment with real processes, which wait for this one and train nothing."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from waiting import wait_until
 
@@ -25,6 +27,8 @@ from skin.task import HAM10000
 from skin.workspace import Workspace
 
 pytestmark = pytest.mark.slow
+
+KILLED = "killed by SIGKILL, as when memory runs out"
 
 RECIPE = TrainConfig.from_preset("demo")
 
@@ -58,7 +62,7 @@ def kill(run: Run) -> None:
     process = local.process_of(job.handle) if job else None
     assert process
     process.kill()
-    process.wait()
+    wait_until(lambda: not psutil.pid_exists(process.pid))  # nobody but who started it gets its exit code
 
 
 def test_a_run_whose_job_dies_is_handed_over_three_times_more_and_the_next_one_then(
@@ -81,10 +85,22 @@ def test_a_run_whose_job_dies_is_handed_over_three_times_more_and_the_next_one_t
     assert [row.state for row in summary.members] == [State.INTERRUPTED, State.STOPPED]
     assert [row.retries for row in summary.members] == [3, 0]
     assert summary.problems == [
-        f"{first.name} is interrupted: The training process ended unexpectedly.",
-        f"{first.name} died 3 times, and another job went on from its last epoch.",
+        f"{first.name} is interrupted: The training process ended unexpectedly: {KILLED}.",
+        f"{first.name} died 3 times ({KILLED}), and another job went on from its last epoch.",
     ]
+    assert json.loads(first.status_path.read_text())["ending"] == KILLED
     assert made.driver is None
+
+
+def test_a_job_that_was_stopped_is_not_told_for_one_that_died(busy: Workspace, made: Experiment) -> None:
+    first, _ = made.all_runs
+    jobs.submit(busy, first)
+    first.update_status(ending=KILLED, retries=1)
+
+    jobs.stop(first)
+
+    assert first.status().state is State.STOPPED
+    assert first.status().ending == KILLED
 
 
 def test_it_is_driven_from_a_process_of_its_own_and_stopped_as_a_whole(busy: Workspace, made: Experiment) -> None:
