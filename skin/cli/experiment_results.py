@@ -23,18 +23,22 @@ def print_results(results: Results) -> None:
 
 
 def _print_pooled(comparison: PooledComparison) -> None:
-    contrast = comparison.contrast
+    contrast, n_seeds = comparison.contrast, len(comparison.seeds)
+    over = f"lesions and {n_seeds} seeds" if n_seeds > 1 else "lesions, of one seed"
+    print(f"\n{contrast.b} minus {contrast.a}, with 95% intervals over {over}:")
     rows = []
     for name, difference in comparison.difference.items():
         figures = [own[name].value for own in comparison.figures.values()]
         interval = difference.interval
         rows.append(
             [
-                METRICS[name].label,
-                *map(text, (*figures, interval.value, interval.low, interval.high, difference.seed_sd)),
+                METRICS[name].directed_label,
+                *map(text, (*figures, interval.value, interval.low, interval.high)),
+                *([text(difference.seed_sd)] if n_seeds > 1 else []),
             ]
         )
-    print_table(["metric", contrast.a, contrast.b, "difference", "low", "high", "sd of seeds"], rows)
+    spread = ["sd of seeds"] if n_seeds > 1 else []  # which one seed does not tell
+    print_table(["metric", contrast.a, contrast.b, "difference", "low", "high", *spread], rows)
 
 
 def write_report(path: Path, results: Results | SweepResults) -> None:

@@ -34,7 +34,7 @@ class Metric:
 
     `function` takes the task, truth of shape (n_images,), probabilities of shape (n_images, n_classes) and weights of
     shape (n_resamples, n_images), and returns values of shape (n_resamples,), NaN where a resample leaves it undefined.
-    `applies` is whether a task has what it asks for.
+    `applies` is whether a task has what it asks for. No value is below 0 or above `largest`.
     """
 
     label: str
@@ -43,6 +43,12 @@ class Metric:
     higher_is_better: bool = True
     needs_probabilities: bool = False
     applies: Callable[[Task], bool] = lambda _: True
+    largest: float = 1.0
+
+    @property
+    def directed_label(self) -> str:
+        """The label and, where a lower value is the better one, that."""
+        return self.label if self.higher_is_better else f"{self.label} (lower is better)"
 
 
 @dataclass(frozen=True)
@@ -310,6 +316,7 @@ METRICS: dict[str, Metric] = {
         brier_score,
         higher_is_better=False,
         needs_probabilities=True,
+        largest=2.0,
     ),
     "log_loss": Metric(
         "Log loss",
@@ -317,6 +324,7 @@ METRICS: dict[str, Metric] = {
         log_loss,
         higher_is_better=False,
         needs_probabilities=True,
+        largest=np.inf,
     ),
 }
 

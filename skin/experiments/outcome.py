@@ -253,8 +253,8 @@ def _comparison(runs: Mapping[Cell, Predictions], contrast: Contrast) -> PooledC
     arms = [[out_of_fold(runs, variant, folds, seed) for seed in seeds] for variant in variants]
     images = arms[0][0]
     values, of_classes = _resampled(arms)
-    names = list(metrics_of(images.task))
-    difference = _by_name(names, values[:, 1] - values[:, 0])
+    largest = {name: metric.largest for name, metric in metrics_of(images.task).items()}
+    difference = _differences(largest, values[:, 1] - values[:, 0])
     per_class = _per_class(images, contrast, of_classes)
     return PooledComparison(
         contrast=contrast,
@@ -263,7 +263,7 @@ def _comparison(runs: Mapping[Cell, Predictions], contrast: Contrast) -> PooledC
         finished=len(a) + len(b),
         n=len(images.image_ids),
         n_lesions=len(set(images.lesion_ids)),
-        figures={variant: _by_name(names, values[:, arm], least=0.0) for arm, variant in enumerate(variants)},
+        figures={variant: _figures(largest, values[:, arm]) for arm, variant in enumerate(variants)},
         difference=difference,
         per_class=per_class,
         verdict=_verdict(contrast, difference[PRIMARY]),
@@ -295,15 +295,25 @@ def _columns(predictions: Predictions, names: Sequence[str], weights: Floats) ->
     return np.concatenate([headline_columns(predictions, names, weights), *measures], axis=1)
 
 
-def _by_name(names: Iterable[str], values: Floats, least: float = -1.0) -> dict[str, Pooled]:
-    return {name: pooled(own, least) for name, own in zip(names, values, strict=True)}
+def _figures(largest: Mapping[str, float], values: Floats) -> dict[str, Pooled]:
+    """The pooled figures by their names, from the largest value that each can have."""
+    return {name: pooled(own, 0.0, most) for (name, most), own in zip(largest.items(), values, strict=True)}
+
+
+def _differences(largest: Mapping[str, float], values: Floats) -> dict[str, Pooled]:
+    """The pooled differences by the names of the figures, from the largest value that each figure can have."""
+    return {name: pooled(own, -most, most) for (name, most), own in zip(largest.items(), values, strict=True)}
+
+
+_LARGEST_OF_CLASSES = dict.fromkeys(CLASS_MEASURES, 1.0)
+"""The largest value of each measure of a diagnosis."""
 
 
 def _per_class(images: Predictions, contrast: Contrast, values: Floats) -> dict[str, PooledClass]:
     """Each diagnosis, from values as `_resampled` gives them; one correction for all that are tested."""
     rows = [images.truth == k for k in range(len(images.task))]
     lesions = [len(np.unique(np.array(images.lesion_ids)[row])) for row in rows]
-    differences = [_by_name(CLASS_MEASURES, values[:, k, 1] - values[:, k, 0]) for k in range(len(rows))]
+    differences = [_differences(_LARGEST_OF_CLASSES, values[:, k, 1] - values[:, k, 0]) for k in range(len(rows))]
     tested = [(k, name) for k, n in enumerate(lesions) if n >= MIN_LESIONS for name in CLASS_MEASURES]
     corrected = dict(zip(tested, holm([differences[k][name].p for k, name in tested]), strict=True))
     return {
@@ -311,7 +321,7 @@ def _per_class(images: Predictions, contrast: Contrast, values: Floats) -> dict[
             n=int(rows[k].sum()),
             n_lesions=lesions[k],
             figures={
-                variant: _by_name(CLASS_MEASURES, values[:, k, arm], least=0.0)
+                variant: _figures(_LARGEST_OF_CLASSES, values[:, k, arm])
                 for arm, variant in enumerate((contrast.a, contrast.b))
             },
             difference=differences[k],

@@ -72,11 +72,11 @@ _LEAST = 1e-6
 """No p-value is told to be smaller."""
 
 
-def pooled(values: Floats, least: float = -1.0) -> Pooled:
+def pooled(values: Floats, least: float = -1.0, largest: float = 1.0) -> Pooled:
     """From one figure, or one paired difference, of each seed on the lesions and on their resamples.
 
     `values` has shape (n_seeds, 1 + N_RESAMPLES), a row as `bootstrap` returns it, from the same resamples for all. No
-    figure is above 1 or below `least`, 0 for one that is no difference; intervals end there.
+    figure is above `largest` or below `least`, 0 for one that is no difference; intervals end there.
 
     The seeds are to the lesions as the readers of a study are to its cases, each seed judging each lesion: the variance of
     the mean is s² / n + c, with s² the variance between the n seeds on the lesions themselves, c the mean covariance of
@@ -107,7 +107,7 @@ def pooled(values: Floats, least: float = -1.0) -> Pooled:
         **by_lesions,
         seed_sd=float(values[:, 0].std(ddof=1)),
         low=max(min(of_lesions.value - reach, of_lesions.low), least),
-        high=min(max(of_lesions.value + reach, of_lesions.high), 1.0),
+        high=min(max(of_lesions.value + reach, of_lesions.high), largest),
         p=max(spread.chance(of_lesions.value), chance(mean)),
     )
 

@@ -85,6 +85,14 @@ def test_all_metrics_of_the_task_are_pooled(unlike: Outcome) -> None:
     assert unlike.left_out == ()
 
 
+def test_an_interval_holds_its_figure_where_that_is_above_one() -> None:
+    (comparison,) = of(made_up_runs({"image": 0.1, "multimodal": 0.3})).comparisons
+    for figures in (*comparison.figures.values(), comparison.difference):
+        for name, value in figures.items():
+            assert value.low <= value.value <= value.high, name
+    assert comparison.figures["image"]["log_loss"].value > 1
+
+
 def test_every_run_is_a_point(unlike: Outcome) -> None:
     assert [(point.variant, point.fold, point.seed) for point in unlike.points] == [
         tuple(cell) for cell in sorted(UNLIKE)

@@ -163,3 +163,4 @@ def test_an_interval_ends_where_no_figure_can_be() -> None:
     far = np.array([[0.2], [0.99]]) + np.random.default_rng(0).normal(0, 0.01, (2, 1001))
     assert (pooled(far, least=0.0).low, pooled(far, least=0.0).high) == (0, 1)
     assert pooled(far).low == -1
+    assert pooled(1 + far, least=0.0, largest=np.inf).high > 1

@@ -43,7 +43,7 @@ def _pooled_table(comparison: PooledComparison) -> Markup:
     contrast = comparison.contrast
     rows = [
         [
-            _label(name),
+            METRICS[name].directed_label,
             *(_with_interval(figures[name]) for figures in comparison.figures.values()),
             signed(difference.interval),
             *(_parts(difference) if difference.knows_seeds else ()),
@@ -188,7 +188,7 @@ def difference_figures(results: Results, comparison: PooledComparison) -> list[g
     contrast = comparison.contrast
     where = f", {contrast.where}" if contrast.where else ""
     metrics = [
-        _row(_label(name), difference, _differences(results, comparison, name), _is_known(difference))
+        _row(METRICS[name].directed_label, difference, _differences(results, comparison, name), _is_known(difference))
         for name, difference in _primary_first(comparison.difference)
     ]
     classes = [
@@ -209,11 +209,6 @@ def _differences(results: Results, comparison: PooledComparison, name: str) -> d
     """The differences of each fold and seed that has finished in both variants."""
     a, b = (_values(results, variant, name) for variant in (comparison.contrast.a, comparison.contrast.b))
     return {place: b[place] - value for place, value in a.items() if place in b}
-
-
-def _label(name: str) -> str:
-    metric = METRICS[name]
-    return metric.label if metric.higher_is_better else f"{metric.label} (lower is better)"
 
 
 def curves_figure(results: Results) -> go.Figure:

@@ -48,7 +48,7 @@ def difference_table(loaded_reports: LoadedReports, comparisons: Sequence[Compar
     ]
     rows = [
         [
-            metric.label if metric.higher_is_better else f"{metric.label} (lower is better)",
+            metric.directed_label,
             *(_value(loaded, name) for loaded in loaded_reports.values()),
             *(signed(comparison.difference[name]) for comparison in comparisons),
         ]
