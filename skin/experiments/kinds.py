@@ -83,7 +83,7 @@ KINDS: dict[str, Kind] = {
     ),
     "leak": Kind(
         "Leak",
-        "What does a leak feign? One test set, trained without and with the other images of its lesions, on as many images.",
+        "How much better do figures look with a leak? Trained without and with other images of the test lesions, on equally many images.",
         _leak,
         cause="the leak",
     ),
