@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import cycle
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ from skin.theme import ACCENT, GREY, NEUTRAL, translucent
 SPREAD = 0.3
 """The points of a row lie so far above and below its middle, which is 1 from the next one's."""
 
+TITLE_WIDTH = 24
+"""Letters in a line of an axis' title, for which a phone has room."""
+
 CURVES = {"val_loss": "loss (nats)", "val_balanced_accuracy": "balanced accuracy"}
 """Columns of the histories that are drawn, measured on the validation part, and the titles of their axes."""
 
@@ -35,7 +39,7 @@ class Row:
     """A figure, or a difference, over folds and seeds.
 
     `whole` has the widest interval that is known, `lesions` that over lesions alone; `runs` holds the value of each fold
-    and seed by its name. `is_clear` is a difference that is more than chance gives.
+    and seed by its name. `is_clear` fills the mark of a difference.
     """
 
     label: str
@@ -69,10 +73,10 @@ def every_run(metrics: Mapping[str, Sequence[Row]]) -> go.Figure:
     return styled(figure, 70 + 56 * len(metrics) + 26 * rows_in_all).update_layout(margin_t=70)
 
 
-def forest(rows: Sequence[Row], title: str, baseline: str) -> go.Figure:
+def forest(rows: Sequence[Row], title: str, baseline: str, filled: str) -> go.Figure:
     """Differences from a baseline in points: of each fold and seed, and pooled, on a bar that is the interval over lesions.
 
-    A filled mark is a difference that is more than chance gives.
+    A point is a hundredth, of the log loss, too. `filled` tells what the filled marks have, those of the rows that are clear.
     """
     figure = go.Figure()
     in_points = [_times_100(row) for row in rows]
@@ -96,10 +100,16 @@ def forest(rows: Sequence[Row], title: str, baseline: str) -> go.Figure:
         hovertemplate="%{text}: %{x:+.1f} points<extra></extra>",
     )
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
+    sample = {"size": 10, "color": ACCENT, "symbol": "circle"}
+    figure.add_scatter(x=[None], y=[None], mode="markers", name=filled, marker=sample)
     _label_rows(figure, [row.label for row in rows])
     figure.update_layout(title_text=escape(title))
-    figure.update_xaxes(title=f"points over {escape(baseline)}", zeroline=False)
-    return legend_below(styled(figure, 150 + 34 * len(rows)), room=110).update_layout(margin_t=44)
+    figure.update_xaxes(
+        title="<br>".join(map(escape, wrap(f"points over {baseline}", TITLE_WIDTH, break_on_hyphens=False))),
+        zeroline=False,
+    )
+    drawn = legend_below(styled(figure, 180 + 34 * len(rows)), room=140)
+    return drawn.update_layout(margin_t=44, legend_xref="container")
 
 
 def learning_curves(histories: Mapping[str, Sequence[Sequence[Epoch]]]) -> go.Figure:

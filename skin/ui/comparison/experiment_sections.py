@@ -23,6 +23,9 @@ from skin.ui.components.tables import folded, rows_table, sentence_list
 PRIMARY_FIRST = (PRIMARY, *(name for name in METRICS if name != PRIMARY))
 """The metrics in the order in which they are shown: the one that decides, named before anyone looks, is the first."""
 
+ALONE, CORRECTED = "the interval over both leaves out 0", "beyond chance after Holm's correction"
+"""Words on differences whose marks are filled: each metric by itself, and the diagnoses together."""
+
 MAX_NAMES = 4
 """Runs that are named where several have the same to be said of."""
 
@@ -197,8 +200,8 @@ def difference_figures(results: Results, comparison: PooledComparison) -> list[g
         for code, row in comparison.per_class.items()
         if row.paired.is_tested
     ]
-    figures = [plots.forest(metrics, f"Differences{where}", contrast.a)]
-    return [*figures, plots.forest(classes, f"On each diagnosis{where}", contrast.a)] if classes else figures
+    figures = [plots.forest(metrics, f"Differences{where}", contrast.a, ALONE)]
+    return [*figures, plots.forest(classes, f"On each diagnosis{where}", contrast.a, CORRECTED)] if classes else figures
 
 
 def _is_known(difference: Pooled) -> bool:
