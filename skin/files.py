@@ -111,11 +111,14 @@ def parse_json(text: bytes) -> Any:
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays in an npz file, no pickle among them. Raises ValueError when it is missing or damaged."""
+    return parse_arrays(read_content(path))
+
+
+def parse_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays in the content of an npz file, no pickle among them. Raises ValueError when it is damaged."""
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        with np.load(BytesIO(content), allow_pickle=False) as arrays:
             return dict(arrays)
-    except OSError as error:
-        raise ValueError(error.strerror or "no arrays") from error
     except Exception as error:  # on damaged data zipfile and NumPy raise nearly anything
         raise ValueError("it is damaged or cut short") from error
 

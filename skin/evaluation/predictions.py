@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skin.errors import UserError
-from skin.files import read_arrays, write_arrays
+from skin.files import parse_arrays, read_content, write_arrays
 from skin.run import Run
 from skin.task import HAM10000, Task
 
@@ -101,11 +102,18 @@ def load_predictions(path: Path) -> Parts[Predictions]:
     """The predictions in a run's folder. Raises UserError when they, or the run's task, are damaged."""
     task = Run(path.parent).task
     try:
-        arrays = read_arrays(path)
-        parts = dict.fromkeys(name.split(".")[0] for name in arrays)
-        return Parts(path, {part: _predictions(arrays, part, task) for part in parts})
+        return Parts(path, _parts(read_content(path), task))
     except (ValueError, KeyError, TypeError, UserError) as error:
         raise UserError(f"{path} holds no predictions ({error}): {RESTORE}.") from error
+
+
+@lru_cache(maxsize=64)
+def _parts(content: bytes, task: Task) -> dict[str, Predictions]:
+    """The predictions in a file's content; a page asks for those of the same runs with every section that it draws."""
+    arrays = parse_arrays(content)
+    for array in arrays.values():
+        array.flags.writeable = False
+    return {part: _predictions(arrays, part, task) for part in dict.fromkeys(name.split(".")[0] for name in arrays)}
 
 
 def _predictions(arrays: Mapping[str, NDArray[Any]], part: str, task: Task) -> Predictions:

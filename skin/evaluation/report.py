@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +32,7 @@ from skin.evaluation.operating_point import (
 from skin.evaluation.predictions import RESTORE, Parts, Predictions, load_predictions
 from skin.evaluation.reliability import CalibrationReport, calibration_report
 from skin.evaluation.subgroups import SUBGROUP_METRICS, Subgroup, subgroup_metrics, subgroups
-from skin.files import read_json, write_atomically
+from skin.files import parse_json, read_content, write_atomically
 from skin.records import checked, from_plain, to_plain
 from skin.run import Run, is_shipped
 from skin.task import HAM10000, Task
@@ -257,11 +257,15 @@ def load_report(path: Path) -> Parts[Report]:
     run = Run(path.parent)
     cure, task = partial(_cure, run), run.task
     try:
-        return Parts(
-            path, {part: _checked(Report.from_dict(values, task)) for part, values in read_json(path).items()}, cure
-        )
+        return Parts(path, _reports(read_content(path), task), cure)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} holds no report ({error}): {cure()}.") from error
+
+
+@lru_cache(maxsize=64)
+def _reports(content: bytes, task: Task) -> dict[str, Report]:
+    """The reports in a file's content; a page asks for those of the same runs with every section that it draws."""
+    return {part: _checked(Report.from_dict(values, task)) for part, values in parse_json(content).items()}
 
 
 def _cure(run: Run) -> str:
