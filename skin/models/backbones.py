@@ -30,6 +30,7 @@ class Scaling:
     bgr: bool = False
 
 
+_LITE = Scaling((127.0,) * 3, (128.0,) * 3)
 UNIT = Scaling((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 """Plain [0, 1], whatever the weights expect."""
 
@@ -102,15 +103,20 @@ def _gelu(x: Any) -> Any:
     return 0.5 * x * (1 + ops.erf(x / 2**0.5))
 
 
-def _lite0(image_size: int, weights: Any, workspace: Workspace) -> keras.Model:
-    from skin.models.efficientnet_lite import efficientnet_lite0
+def _lite(name: str) -> Callable[[int, Any, Workspace], keras.Model]:
+    def build(image_size: int, weights: Any, workspace: Workspace) -> keras.Model:
+        from skin.models.efficientnet_lite import efficientnet_lite
 
-    shipped = workspace.assets / "efficientnet_lite0_imagenet.weights.h5"
-    return efficientnet_lite0(image_size, shipped if weights == "imagenet" else weights)
+        shipped = workspace.assets / f"{name}_imagenet.weights.h5"
+        return efficientnet_lite(name, image_size, shipped if weights == "imagenet" else weights)
+
+    return build
 
 
 BACKBONES: dict[str, Backbone] = {
-    "efficientnet_lite0": Backbone("EfficientNet-Lite0", _lite0, Scaling((127.0,) * 3, (128.0,) * 3), 54.0),
+    "efficientnet_lite0": Backbone("EfficientNet-Lite0", _lite("efficientnet_lite0"), _LITE, 54.0),
+    "efficientnet_lite1": Backbone("EfficientNet-Lite1", _lite("efficientnet_lite1"), _LITE, 35.0),
+    "efficientnet_lite2": Backbone("EfficientNet-Lite2", _lite("efficientnet_lite2"), _LITE, 24.0),
     "resnet50": Backbone(
         "ResNet50", _from_applications("ResNet50"), Scaling((123.68, 116.779, 103.939), (1.0,) * 3, bgr=True), 13.0
     ),

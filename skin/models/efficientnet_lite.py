@@ -1,13 +1,14 @@
-"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation and with ReLU6.
+"""EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6.
 
-It does a tenth of ResNet50's arithmetic at the same ImageNet accuracy, and its weights lie in `assets/`, so that a
-machine without network trains from a pretrained backbone.
+Lite0 does a tenth of ResNet50's arithmetic at the same ImageNet accuracy. The weights of all three lie in `assets/`, so
+that a machine without network trains from a pretrained backbone.
 
 Source: Mingxing Tan and Quoc V. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML
 2019, and the "lite" networks of the TensorFlow TPU repository.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 import keras
@@ -40,23 +41,46 @@ _STAGES = (
 )
 
 
-def efficientnet_lite0(image_size: int, weights: Path | None) -> keras.Model:
-    """The network up to its last feature map, (n, image_size, image_size, 3) to (n, h, h, 1280), h = ⌈image_size / 32⌉.
+VARIANTS = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
+"""The factors on the filters and on the blocks of each stage, by the network's name. Stem and head keep their widths."""
+
+
+def efficientnet_lite(name: str, image_size: int, weights: Path | None) -> keras.Model:
+    """One of VARIANTS up to its last feature map, (n, image_size, image_size, 3) to (n, h, h, 1280), h = ⌈image_size / 32⌉.
 
     The input is float32 pixels scaled as (x - 127) / 128. `weights` is a Keras weights file; None starts at random.
     Raises what `keras.Model.load_weights` raises when the file cannot be read or belongs to another network.
     """
     inputs = keras.Input((image_size, image_size, 3), name="scaled_pixels")
     x = _convolution(inputs, _STEM_FILTERS, kernel=3, strides=2, name="stem")
-    for number, stage in enumerate(_STAGES, start=1):
+    for number, stage in enumerate(_scaled(*VARIANTS[name]), start=1):
         for block in range(stage.blocks):
             strides = 1 if block else stage.strides
             x = _inverted_residual(x, stage, strides, name=f"stage{number}_block{block + 1}")
     x = _convolution(x, _HEAD_FILTERS, name="head")
-    model = keras.Model(inputs, x, name="efficientnet_lite0")
+    model = keras.Model(inputs, x, name=name)
     if weights:
         model.load_weights(weights)
     return model
+
+
+def _scaled(width: float, depth: float) -> list[_Stage]:
+    """The stages with more filters, rounded to whole eights, and more blocks, except in the first and the last of them."""
+    last = len(_STAGES) - 1
+    return [
+        replace(
+            stage,
+            filters=_whole_eights(stage.filters * width),
+            blocks=stage.blocks if number in (0, last) else ceil(stage.blocks * depth),
+        )
+        for number, stage in enumerate(_STAGES)
+    ]
+
+
+def _whole_eights(filters: float) -> int:
+    """The nearest multiple of 8, or the next one where rounding down would take more than a tenth."""
+    rounded = max(8, int(filters + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * filters else rounded + 8
 
 
 def _inverted_residual(x: KerasTensor, stage: _Stage, strides: int, name: str) -> KerasTensor:

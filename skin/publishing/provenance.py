@@ -58,8 +58,9 @@ def provenance_of(fingerprint: str | None) -> Provenance | None:
 
 
 WEIGHTS = {
-    ("efficientnet_lite0", "imagenet"): (
-        "It started from ImageNet weights of EfficientNet-Lite0 (Copyright The TensorFlow Authors, Apache License 2.0)."
-    ),
+    (f"efficientnet_lite{number}", "imagenet"): (
+        f"It started from ImageNet weights of EfficientNet-Lite{number} (Copyright The TensorFlow Authors, Apache License 2.0)."
+    )
+    for number in range(3)
 }
 """A sentence on the licence of pretrained weights, by a configuration's `backbone` and `weights`."""

@@ -29,8 +29,8 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 
 
-LARGE = ("convnext_tiny", "efficientnet_v2_b0", "resnet50")
-"""Backbones whose export takes half a minute each."""
+LARGE = ("convnext_tiny", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_v2_b0", "resnet50")
+"""Backbones whose export takes up to half a minute each, and those that differ from another in their size alone."""
 
 EXPORTED = [pytest.param(name, marks=pytest.mark.exhaustive if name in LARGE else ()) for name in BACKBONES]
 
@@ -56,7 +56,7 @@ KERAS_PREPROCESSING = {
     "efficientnet_v2_b0": lambda pixels: (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
     "convnext_tiny": lambda pixels: (pixels - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375],
     "mobilenet_v3_large": lambda pixels: pixels / 127.5 - 1,
-    "efficientnet_lite0": lambda pixels: (pixels - 127) / 128,
+    **{f"efficientnet_lite{number}": lambda pixels: (pixels - 127) / 128 for number in range(3)},
 }
 
 

