@@ -17,7 +17,7 @@ from skin.files import parse_json, read_content
 from skin.optimization import IMBALANCES, OPTIMIZERS, SCHEDULES
 
 MODELS = ("image", "multimodal")
-SPLITS = ("by-lesion", "by-image", "leak-without", "leak-with")
+SPLITS = ("by-lesion", "by-image", "by-source", "leak-without", "leak-with")
 HEADS = ("fair", "reference")
 SCALINGS = ("pretrained", "unit")
 PRECISIONS = ("off", "float16", "bfloat16")
@@ -135,13 +135,17 @@ class TrainConfig:
     split: str = _field(
         "by-lesion",
         "Split",
-        "by-lesion leaks nothing; by-image is what the literature often does; leak-without and leak-with measure the leak.",
+        "by-lesion leaks nothing; by-image is what the literature often does; by-source tests on images of "
+        "an archive that no training image is from; leak-without and leak-with measure the leak.",
         None,
         SPLITS,
         False,
     )
     folds: int = _field(
-        0, "Folds", "0: one split of 70, 15 and 15%; from 3 on so many equal parts, of which one tests.", (0, 100)
+        0,
+        "Folds",
+        "0: one split of 70, 15 and 15%; from 3 on so many equal parts, of which one tests; by-source one for each source.",
+        (0, 100),
     )
     fold: int = _field(0, "Fold", "The part that tests, counted from 0; the next one validates.", (0, 99))
     split_seed: int = _field(
@@ -256,7 +260,7 @@ class TrainConfig:
         """Raises UsageError where fields that are possible each for itself are not so together."""
         if self.stage1_epochs + self.stage2_epochs == 0:
             raise UsageError("Nothing to train: give stage 1 or stage 2 at least one epoch.")
-        if self.folds in (1, 2):
+        if self.folds in (1, 2) and self.split != "by-source":
             raise UsageError(f"folds must be 0, or at least 3 to train, validate and test, not {self.folds}.")
         if self.fold >= max(self.folds, 1):
             raise UsageError(

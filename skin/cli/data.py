@@ -57,7 +57,7 @@ def _data_facts(dataset: Dataset, seed: int) -> dict[str, Any]:
         "unknown_labels": dataset.unknown_labels,
         "dropped": [dataclasses.asdict(dropped) for dropped in dataset.dropped],
         "notes": list(dataset.notes),
-        "splits": {name: _split_facts(dataset, name, seed) for name in splits.SPLITTERS},
+        "splits": _splits(dataset, seed),
     }
 
 
@@ -66,9 +66,21 @@ def _missing(values: pd.Series[Any]) -> int:
     return int((values.isna() | (values == UNKNOWN)).sum())
 
 
-def _split_facts(dataset: Dataset, method: str, seed: int) -> dict[str, int | str]:
+def _splits(dataset: Dataset, seed: int) -> dict[str, dict[str, int | str]]:
+    """The facts of every split by its name; that by source has a row for each fold."""
+    facts = {name: _split_facts(dataset, name, seed) for name in splits.SPLITTERS if name != "by-source"}
+    sources = splits.sources_of(dataset.images)
+    if len(sources) < 2:
+        return facts
+    return facts | {
+        f"by-source, fold {fold} ({source})": _split_facts(dataset, "by-source", seed, len(sources), fold)
+        for fold, source in enumerate(sources)
+    }
+
+
+def _split_facts(dataset: Dataset, method: str, seed: int, folds: int = 0, fold: int = 0) -> dict[str, int | str]:
     try:
-        split = splits.SPLITTERS[method](dataset.images, seed)
+        split = splits.SPLITTERS[method](dataset.images, seed, folds, fold)
     except UserError as error:
         return {"error": str(error)}
     sizes = {part: len(image_ids) for part, image_ids in split.parts.items()}

@@ -14,6 +14,7 @@ from skin.config import TrainConfig
 from skin.data.dataset import LesionImage
 from skin.errors import UserError
 from skin.files import write_atomically
+from skin.patient import UNKNOWN
 
 PARTS = ("train", "validation", "test")
 SHARES = (0.70, 0.15, 0.15)
@@ -141,6 +142,33 @@ def _of_folds(images: Sequence[LesionImage], groups: Sequence[str], seed: int, w
     return _split(images, {"train": train, "validation": validation, "test": test})
 
 
+def by_source(images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split:
+    """Every image of one source tests, and nothing else of its lesions is used; the rest trains and validates by lesion.
+
+    There is a fold for each source, in alphabetical order: what a model loses in another clinic, with its cameras and its
+    patients. Raises UserError for another number of folds, and where the images name no two sources.
+    """
+    sources = sources_of(images)
+    if len(sources) < 2:
+        raise UserError("The images of this data set name no two sources to tell apart: use the split by-lesion.")
+    if folds != len(sources):
+        numbered = ", ".join(f"{number} ({source})" for number, source in enumerate(sources))
+        raise UserError(
+            f"A split by-source has a fold for each source: use folds={len(sources)} and the fold {numbered}."
+        )
+    test = [image for image in images if (image.source or UNKNOWN) == sources[fold]]
+    seen = {image.lesion_id for image in test}
+    rest = by_lesion([image for image in images if image.lesion_id not in seen], seed)
+    rows = {image.image_id: row for row, image in enumerate(images)}
+    train = sorted((*rest.train, *rest.test), key=rows.__getitem__)
+    return Split(tuple(train), rest.validation, tuple(image.image_id for image in test))
+
+
+def sources_of(images: Iterable[LesionImage]) -> list[str]:
+    """The archives that the images come from, in the order of the folds by source."""
+    return sorted({image.source or UNKNOWN for image in images})
+
+
 def leak_without(images: Sequence[LesionImage], seed: int, folds: int = 0, fold: int = 0) -> Split:
     """By lesion, with one image of each test lesion to test on; its other images are left out."""
     return _one_test_image_a_lesion(images, by_lesion(images, seed, folds, fold), seed)
@@ -188,13 +216,14 @@ def _split(images: Sequence[LesionImage], rows: Mapping[str, Iterable[int]]) -> 
 SPLITTERS: dict[str, Splitter] = {
     "by-lesion": by_lesion,
     "by-image": by_image,
+    "by-source": by_source,
     "leak-without": leak_without,
     "leak-with": leak_with,
 }
 """Every way to split, by its name in a TrainConfig."""
 
 WHOLE = ("by-lesion", "by-image")
-"""Those that use every image; the others are made to be compared with each other alone."""
+"""Those that use every image and need nothing but lesions; each of the others answers a question of its own."""
 
 
 def draw(images: Sequence[LesionImage], config: TrainConfig) -> Split:

@@ -70,6 +70,8 @@ def test_data_of_ham10000_is_what_is_published(workspace: Workspace) -> None:
     data = facts(workspace, "data", os.environ["HAM10000_DIR"])
     assert (data["images"], data["lesions"], data["missing"]["age"]) == (10_015, 7_470, 57)
     assert data["splits"]["by-image"] == {"train": 7010, "validation": 1502, "test": 1503, "shared_test_images": 543}
+    by_source = {"train": 6598, "validation": 1158, "test": 2259, "shared_test_images": 0}
+    assert data["splits"]["by-source, fold 0 (rosendahl)"] == by_source
     assert data["splits"]["by-lesion"]["shared_test_images"] == 0
 
 

@@ -1,7 +1,9 @@
+import dataclasses
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,9 +56,10 @@ def test_parts_are_70_15_15_of_every_diagnosis(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPLITTERS)
 def test_a_seed_is_a_split(name: str) -> None:
-    splitter = SPLITTERS[name]
-    assert splitter(IMAGES, 1) == splitter(IMAGES, 1)
-    assert splitter(IMAGES, 1) != splitter(IMAGES, 2)
+    images = [dataclasses.replace(image, source="ab"[row % 2]) for row, image in enumerate(IMAGES)]
+    split = partial(SPLITTERS[name], images, folds=2 if name == "by-source" else 0)
+    assert split(seed=1) == split(seed=1)
+    assert split(seed=1) != split(seed=2)
 
 
 def test_by_lesion_does_not_depend_on_the_order_of_the_table() -> None:
@@ -203,6 +206,51 @@ def test_a_leak_needs_training_images_to_replace() -> None:
         except UserError as refusal:
             refused += "too few training images" in str(refusal)
     assert refused == 1
+
+
+# The source
+
+
+SOURCES = ("clinic", "practice", "web")
+
+
+def from_sources() -> list[LesionImage]:
+    """Lesions of one source each, but for one, whose two images are from two."""
+    images = [dataclasses.replace(image, source=SOURCES[int(image.lesion_id[-1]) % 3]) for image in IMAGES]
+    both = [dataclasses.replace(image(9_000 + n, "both", "nv"), source=SOURCES[n]) for n in range(2)]
+    return [*images, *both]
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_a_source_is_tested_by_a_model_that_saw_no_image_of_it_and_none_of_its_lesions(fold: int) -> None:
+    images = from_sources()
+    of = {image.image_id: image for image in images}
+    split = SPLITTERS["by-source"](images, 42, 3, fold)
+    assert split.test == tuple(image.image_id for image in images if image.source == SOURCES[fold])
+    for part in (split.train, split.validation):
+        assert list(part) == sorted(part)
+        assert SOURCES[fold] not in {of[name].source for name in part}
+    assert all(overlap.lesions == 0 for overlap in audit(split, images).overlaps)
+    left_out = {"both"} if fold < 2 else set()
+    used = {of[name].lesion_id for ids in split.parts.values() for name in ids}
+    assert used == {image.lesion_id for image in images}
+    assert len(images) - sum(map(len, split.parts.values())) == len(left_out)
+    assert 0.12 < len(split.validation) / (len(split.train) + len(split.validation)) < 0.18
+    config = TrainConfig.parse({"split": "by-source", "folds": 3, "fold": fold})
+    assert draw(images, config) == split
+
+
+def test_a_split_by_source_says_which_fold_is_which_source() -> None:
+    with pytest.raises(UserError, match=r"folds=3 and the fold 0 \(clinic\), 1 \(practice\), 2 \(web\)"):
+        SPLITTERS["by-source"](from_sources(), 42)
+    with pytest.raises(UserError, match="no two sources"):
+        SPLITTERS["by-source"](IMAGES, 42)
+
+
+def test_two_sources_are_enough() -> None:
+    images = [dataclasses.replace(image, source="ab"[int(image.lesion_id[-1]) % 2]) for image in IMAGES]
+    config = TrainConfig.parse({"split": "by-source", "folds": 2, "fold": 1})
+    assert {image.source for image in images if image.image_id in draw(images, config).test} == {"b"}
 
 
 # The audit
