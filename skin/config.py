@@ -18,7 +18,8 @@ from skin.optimization import IMBALANCES, OPTIMIZERS, SCHEDULES
 
 MODELS = ("image", "multimodal")
 SPLITS = ("by-lesion", "by-image", "by-source", "leak-without", "leak-with")
-HEADS = ("fair", "reference")
+HEADS = ("fair", "additive", "reference")
+KEPT = ("loss", "calibrated-loss")
 SCALINGS = ("pretrained", "unit")
 PRECISIONS = ("off", "float16", "bfloat16")
 
@@ -209,7 +210,8 @@ class TrainConfig:
     head: str = _field(
         "fair",
         "Head",
-        "fair: one head width for both models; reference: the layers of the reference system.",
+        "fair: one head width for both models; additive: what is known of the patient adds to the image's logits; "
+        "reference: the layers of the reference system.",
         None,
         HEADS,
     )
@@ -225,8 +227,31 @@ class TrainConfig:
         True, "Flips and quarter turns", "Dermoscopy has no up: all eight orientations are equally likely."
     )
     zoom: float = _field(0.2, "Zoom", "Crop away up to this share of the side.", (0, 0.6))
+    zoom_out: float = _field(
+        0.0, "Zoom out", "Make the picture smaller, in mirrored skin, by up to this share.", (0, 0.6)
+    )
     brightness: float = _field(0.15, "Brightness", "Vary brightness by up to this share.", (0, 0.9))
     colour: float = _field(0.08, "Colour", "Vary each colour channel by up to this share.", (0, 0.5))
+    vignette: float = _field(0.0, "Dark rims", "Share of the pictures given the rim of a round field of view.", (0, 1))
+    corruption: float = _field(
+        0.0, "Corruption", "Share of the pictures blurred, sharpened, made smaller, noisy or compressed.", (0, 1)
+    )
+    mixup: float = _field(
+        0.0, "Mixup", "Mix pairs of examples by shares from Beta(a, a) of this a; 0 mixes none.", (0, 10)
+    )
+    weight_averaging: float = _field(
+        0.0,
+        "Weight averaging",
+        "Validate and keep the mean of the weights over about so many epochs; 0: the last.",
+        (0, 50),
+    )
+    kept_by: str = _field(
+        "loss",
+        "Kept epoch",
+        "The one of the lowest validation loss, as trained or after temperature scaling.",
+        None,
+        KEPT,
+    )
     calibrate: bool = _field(True, "Calibrate", "Fit one temperature on the validation part after training.")
     views: int = _field(
         8, "Test-time views", "1, or 8 to average the prediction over all flips and quarter turns.", None, (1, 8)

@@ -132,6 +132,12 @@ class Epoch:
     learning_rate: float
     seconds: float
     images_per_second: float
+    val_calibrated_loss: float | None = None
+
+    @property
+    def deciding_loss(self) -> float:
+        """The validation loss that tells which epoch is kept: after temperature scaling where that was computed."""
+        return self.val_loss if self.val_calibrated_loss is None else self.val_calibrated_loss
 
 
 @dataclass(frozen=True)
@@ -384,8 +390,8 @@ def _of_today(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def best_epoch(history: Sequence[Epoch]) -> Epoch | None:
-    """The epoch with the lowest validation loss, whose weights a run keeps."""
-    return min(history, key=lambda epoch: epoch.val_loss, default=None)
+    """The epoch with the lowest validation loss, calibrated where the run goes by that; its weights are kept."""
+    return min(history, key=lambda epoch: epoch.deciding_loss, default=None)
 
 
 def checked_name(name: str, what: str = "a run") -> str:

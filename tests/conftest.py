@@ -14,7 +14,7 @@ from bare import Bare
 from filelock import FileLock
 from ham import CODES
 from hypothesis import HealthCheck, settings
-from small import SMALL, SmallDisk
+from small import AVERAGED, SMALL, SmallDisk
 
 from skin.config import TrainConfig
 from skin.data import datasets
@@ -84,7 +84,7 @@ def trained_run(shared_workspace: Workspace, demo: Dataset, made_once: Callable[
     def train_it(workspace: Workspace) -> None:
         from skin.training.loop import train  # Keras takes seconds to load
 
-        config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **SMALL)
+        config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **SMALL, **AVERAGED)
         train(Run.create(workspace, "trained", config), workspace)
 
     made = made_once("trained", train_it)

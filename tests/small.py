@@ -13,5 +13,8 @@ SMALL = {
 }
 """Settings under which the real trainer with the real backbone takes seconds."""
 
+AVERAGED = {"weight_averaging": 0.5, "kept_by": "calibrated-loss"}
+"""A training that keeps two sets of weights, and one loss more."""
+
 SmallDisk = Callable[[str], Path]
 """Mounts a real disk of this size ("256k") and returns its folder."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from skin.audit.inputs import AuditInput
 from skin.audit.orientations import audited
+from skin.data import corruptions
+from skin.data.corruptions import Picture
 from skin.evaluation.headline import headline_values
 from skin.evaluation.metrics import METRICS, Estimate, Floats
 from skin.evaluation.predictions import Predictions
@@ -24,9 +24,6 @@ from skin.records import check_names
 from skin.task import listed
 
 _SEED = 20180814
-
-Picture = NDArray[np.uint8]
-"""An image as the network sees it, of shape (size, size, 3)."""
 
 
 @dataclass(frozen=True)
@@ -45,56 +42,46 @@ class Perturbation:
     format: str = "{:.0%}"
 
 
-def _smaller(picture: Picture, level: float, _: np.random.Generator) -> Picture:
-    size = len(picture)
-    small = max(1, round(size * level))
-    image = Image.fromarray(picture).resize((small, small), Image.Resampling.BICUBIC)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-
-
-def _blurred(picture: Picture, level: float, _: np.random.Generator) -> Picture:
-    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(level * len(picture))))
-
-
-def _noisy(picture: Picture, level: float, rng: np.random.Generator) -> Picture:
-    noise = rng.standard_normal(picture.shape, np.float32)
-    return _to_bytes(picture.astype(np.float32) + np.float32(255 * level) * noise)
-
-
-def _lit(picture: Picture, level: float, _: np.random.Generator) -> Picture:
-    return _to_bytes(picture.astype(np.float32) * np.float32(level))
-
-
-def _tinted(picture: Picture, level: float, _: np.random.Generator) -> Picture:
-    return _to_bytes(picture.astype(np.float32) * np.array([1 + level, 1, 1 - level], np.float32))
-
-
-def _compressed(picture: Picture, level: float, _: np.random.Generator) -> Picture:
-    buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=round(level))
-    return np.asarray(Image.open(buffer))
-
-
-def _to_bytes(values: NDArray[np.float32]) -> Picture:
-    return values.round().clip(0, 255).astype(np.uint8)
-
-
 PERTURBATIONS: dict[str, Perturbation] = {
-    "resolution": Perturbation("Resolution", "pixels a side, of the network's", (0.15, 0.25, 0.5, 0.75), 1, _smaller),
+    "resolution": Perturbation(
+        "Resolution",
+        "pixels a side, of the network's",
+        (0.15, 0.25, 0.5, 0.75),
+        1,
+        lambda picture, level, _: corruptions.downscale(picture, level),
+    ),
     "blur": Perturbation(
         "Blur",
         "Gaussian's width, of the side",
         (0.005, 0.01, 0.02, 0.04),
         0,
-        _blurred,
+        lambda picture, level, _: corruptions.blur(picture, level),
         "{:.1%}",
     ),
-    "noise": Perturbation("Noise", "Gaussian's width, of the range", (0.02, 0.05, 0.1), 0, _noisy),
-    "brightness": Perturbation("Brightness", "light, of the picture's own", (0.5, 0.75, 1.25, 1.5), 1, _lit),
-    "white_balance": Perturbation(
-        "White balance", "red more, blue less", (-0.2, -0.1, 0.1, 0.2), 0, _tinted, "{:+.0%}"
+    "noise": Perturbation("Noise", "Gaussian's width, of the range", (0.02, 0.05, 0.1), 0, corruptions.add_noise),
+    "brightness": Perturbation(
+        "Brightness",
+        "light, of the picture's own",
+        (0.5, 0.75, 1.25, 1.5),
+        1,
+        lambda picture, level, _: corruptions.brighten(picture, level),
     ),
-    "jpeg": Perturbation("JPEG", "quality", (10, 30, 60, 90), 100, _compressed, "{:.0f}"),
+    "white_balance": Perturbation(
+        "White balance",
+        "red more, blue less",
+        (-0.2, -0.1, 0.1, 0.2),
+        0,
+        lambda picture, level, _: corruptions.tint(picture, level),
+        "{:+.0%}",
+    ),
+    "jpeg": Perturbation(
+        "JPEG",
+        "quality",
+        (10, 30, 60, 90),
+        100,
+        lambda picture, level, _: corruptions.compress(picture, level),
+        "{:.0f}",
+    ),
 }
 """Ways in which a picture may be worse; a new one is a function and a row."""
 

@@ -21,11 +21,16 @@ def tempered(views: NDArray[np.float32], temperature: float) -> NDArray[np.float
 def fit_temperature(views: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
     """The temperature with the lowest validation cross-entropy."""
 
-    def cross_entropy(log_temperature: float) -> float:
-        probabilities = tempered(views, float(np.exp(log_temperature)))
-        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
+    def of_log(log_temperature: float) -> float:
+        return cross_entropy(views, truth, float(np.exp(log_temperature)))
 
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-2.0, 2.0), method="bounded").x))
+    return float(np.exp(minimize_scalar(of_log, bounds=(-2.0, 2.0), method="bounded").x))
+
+
+def cross_entropy(views: NDArray[np.float32], truth: NDArray[np.int64], temperature: float) -> float:
+    """The mean loss in nats of the probabilities at a temperature."""
+    probabilities = tempered(views, temperature)
+    return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
 
 
 def save_temperature(path: Path, temperature: float) -> None:

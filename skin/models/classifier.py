@@ -86,6 +86,8 @@ def _build(config: TrainConfig, task: Task, workspace: Workspace) -> Classifier:
     patients = [keras.Input((task.width,), name="patient")] if config.model == "multimodal" else []
     last, hidden = _HEADS[config.head](config, embedding, patients)
     logits = layers.Dense(len(task), dtype="float32", name="logits")(last)
+    if config.head == "additive" and patients:
+        logits = layers.Add(dtype="float32", name="sum")([logits, _patient_logits(config, len(task), patients[0])])
     head = keras.Model([embedding, *patients], logits, name="head")
     image = keras.Input(backbone.input.shape[1:], dtype="uint8", name="image")
     pooled = layers.GlobalAveragePooling2D()(backbone(image))
@@ -104,6 +106,20 @@ def _fair_head(config: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
     return x, ("hidden",)
 
 
+def _additive_head(config: TrainConfig, embedding: Any, _: list[Any]) -> tuple[Any, tuple[str, ...]]:
+    """The image-only head; what is known of the patient adds to its logits and cannot change how a picture is read."""
+    return _fair_head(config, embedding, [])
+
+
+def _patient_logits(config: TrainConfig, n_classes: int, patient: Any) -> Any:
+    """Log-odds of the classes from the patient alone, all 0 before training: independent evidence beside the picture."""
+    x = layers.Dense(32, activation="relu", name="patient_hidden")(patient)
+    x = layers.Dropout(config.dropout)(x)
+    return layers.Dense(n_classes, kernel_initializer="zeros", use_bias=False, dtype="float32", name="patient_logits")(
+        x
+    )
+
+
 def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
     """The layers of the reference system, whose two models differ in more than the patient."""
     x = layers.Dropout(0.5)(embedding)
@@ -118,7 +134,7 @@ def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
     return x, hidden
 
 
-_HEADS = {"fair": _fair_head, "reference": _reference_head}
+_HEADS = {"fair": _fair_head, "additive": _additive_head, "reference": _reference_head}
 
 
 class GradCam(layers.Layer):

@@ -173,8 +173,6 @@ def _about_data(
     run: Run, reports: Mapping[str, Report], sheet: Datasheet | None, provenance: Provenance | None
 ) -> dict[str, Any]:
     evaluation, config = reports["test"].evaluation, run.config
-    folds = f"fold {config.fold} of {config.folds}, counted from 0, tests and the next one validates"
-    parts = folds if config.folds else "70, 15 and 15% of the images"
     return {
         "sheet": sheet,
         "no_sheet": Markup(f"{NOT_COMPUTED}: {code(datasheet_command(run))} adds it."),
@@ -182,13 +180,24 @@ def _about_data(
         "dataset": evaluation.dataset or UNKNOWN,
         "fingerprint": evaluation.dataset_fingerprint or UNKNOWN,
         "evaluated": f"{evaluation.date or UNKNOWN}, by version {evaluation.version or UNKNOWN}",
-        "split_rule": Markup(f"Split {code(config.split)}: {parts}, drawn with the seed {config.seed_of_split}."),
+        "split_rule": Markup(
+            f"Split {code(config.split)}: {_parts(config)}, drawn with the seed {config.seed_of_split}."
+        ),
         "part_sizes": _part_sizes(run),
         "imbalance": Markup(f"{code(config.imbalance)} of strength {config.imbalance_strength:g}"),
         "sizes": _sizes(sheet),
         "participants": card_tables.participants(run.task, sheet) if sheet else {},
         "confirmed": bool(sheet and _ways(sheet).keys() - {UNKNOWN}),
     }
+
+
+def _parts(config: TrainConfig) -> str:
+    """The parts of the split in words."""
+    if config.split == "by-source":
+        return f"archive {config.fold} of {config.folds}, counted from 0, tests, and 15% of the other images validate"
+    if config.folds:
+        return f"fold {config.fold} of {config.folds}, counted from 0, tests and the next one validates"
+    return "70, 15 and 15% of the images"
 
 
 def _sizes(sheet: Datasheet | None) -> list[str]:
@@ -223,14 +232,24 @@ def _recipe(config: TrainConfig) -> str:
     changes = [
         *(["all eight flips and quarter turns"] if config.flips else []),
         *([f"crops of up to {config.zoom:.0%} of the side"] if config.zoom else []),
+        *([f"shrinking by up to {config.zoom_out:.0%}"] if config.zoom_out else []),
         *([f"brightness by up to {config.brightness:.0%}"] if config.brightness else []),
         *([f"each colour by up to {config.colour:.0%}"] if config.colour else []),
+        *([f"a dark round rim in {config.vignette:.0%} of them"] if config.vignette else []),
+        *(
+            [f"blur, sharpening, noise, fewer pixels or compression in {config.corruption:.0%}"]
+            if config.corruption
+            else []
+        ),
+        *([f"mixup with Beta({config.mixup:g}, {config.mixup:g})"] if config.mixup else []),
     ]
     smoothing = f" and label smoothing of {config.label_smoothing:g}" if config.label_smoothing else ""
     varied = f" Images are varied while stage 2 trains: {listed(changes)}." if changes and config.stage2_epochs else ""
+    mean = f" The mean of the weights over about {config.weight_averaging:g} epochs is kept."
+    averaged = mean if config.weight_averaging else ""
     return (
         f"{' '.join(stages)} Optimizer {config.optimizer}, schedule {config.schedule}; cross-entropy with the class "
-        f"imbalance answered by {config.imbalance}{smoothing}.{varied}"
+        f"imbalance answered by {config.imbalance}{smoothing}.{averaged}{varied}"
     )
 
 

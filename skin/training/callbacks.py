@@ -16,12 +16,22 @@ from skin.errors import UserError
 from skin.progress import Item, Progress, silent
 from skin.run import Run, State
 from skin.training import pace
+from skin.training.checkpoint import Arrays, arrays_of
 
 BUILDING = "building the network"
 
 _REPORT_SECONDS = 1.0
 _PHASES = {State.PREPARING: pace.PREPARING, State.EVALUATING: pace.EVALUATING}
 """States that are a phase of their own; the stages of training begin with their first epoch."""
+
+
+class LastWeights(keras.callbacks.Callback):
+    """Keeps the weights after an epoch's last step, which Keras replaces by their averages where it keeps any."""
+
+    weights: Arrays = ()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 (Keras' signature)
+        self.weights = arrays_of(self.model.weights)
 
 
 class Monitor(keras.callbacks.Callback):

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
 from skin import device
@@ -27,7 +28,7 @@ from skin.config import Stage, TrainConfig
 from skin.data.datasheet import Datasheet
 from skin.data.groups import group
 from skin.errors import UserError
-from skin.evaluation.calibration import fit_temperature, save_temperature, tempered
+from skin.evaluation.calibration import cross_entropy, fit_temperature, save_temperature, tempered
 from skin.evaluation.predictions import save_predictions
 from skin.evaluation.report import Evaluation, evaluate_parts, save_report
 from skin.files import refusals_said
@@ -41,8 +42,8 @@ from skin.run import Epoch, Run, State
 from skin.task import Task
 from skin.training import checkpoint, devices
 from skin.training.batches import Batches, Examples
-from skin.training.callbacks import Monitor
-from skin.training.checkpoint import Arrays, Checkpoint
+from skin.training.callbacks import LastWeights, Monitor
+from skin.training.checkpoint import Arrays, Checkpoint, arrays_of
 from skin.training.data import Material, load_material
 from skin.training.exporting import in_float32, inference_network, save_weights
 from skin.training.features import features_path, frozen_features
@@ -189,14 +190,14 @@ def _train_stage(fit: Fit, stage: Stage, model: keras.Model, inputs: NDArray[Any
     )
     model.optimizer.build(model.trainable_variables)  # not `optimizer`: Keras wraps it to scale the loss of float16
     fit.monitor.enter(State.TRAINING)
-    best = _restored(fit, stage, model) or _arrays(model.weights)
+    best = _restored(fit, stage, model) or arrays_of(model.weights)
     while (number := _next_epoch(fit.run, stage)) is not None:
-        record = _train_epoch(fit, stage, number, model, examples, validation)
+        record, weights = _train_epoch(fit, stage, number, model, examples, validation)
         history = (*fit.run.history(), record)
-        weights = _arrays(model.weights)
         if runs.best_epoch(history) == record:
-            best = weights
-        checkpoint.save(fit.run, Checkpoint(history, weights, _arrays(model.optimizer.variables), best))
+            best = arrays_of(model.weights)
+        _assign(model.weights, weights)
+        checkpoint.save(fit.run, Checkpoint(history, weights, arrays_of(model.optimizer.variables), best))
         fit.run.write_history(history)
         LOG.info(_EPOCH_LINE.format(**dataclasses.asdict(record), epochs=stage.epochs))
     _assign(model.weights, best)
@@ -207,19 +208,28 @@ def build_optimizer(config: TrainConfig, stage: Stage, steps: int) -> keras.opti
     steps_of_stage = steps * stage.epochs
     warmup = min(int(config.warmup_epochs * steps), steps_of_stage - 1)
     rate = SCHEDULES[config.schedule](stage.learning_rate, steps_of_stage, warmup)
-    return OPTIMIZERS[config.optimizer](rate, config.weight_decay)
+    optimizer = OPTIMIZERS[config.optimizer](rate, config.weight_decay)
+    if config.weight_averaging:
+        optimizer.use_ema = True
+        optimizer.ema_momentum = 1 - 1 / (config.weight_averaging * steps + 1)
+    return optimizer
 
 
 def _train_epoch(
     fit: Fit, stage: Stage, number: int, model: keras.Model, examples: Examples, validation: list[NDArray[Any]]
-) -> Epoch:
+) -> tuple[Epoch, Arrays]:
+    """The finished epoch, which leaves the model with what it validated, and the weights that training goes on from.
+
+    The two differ where weights are averaged: at the end of `fit` Keras puts the averages in their place.
+    """
     batches = Batches(examples, fit.config, stage.number, number)
     fit.monitor.begin_epoch(stage, number, len(batches))
     _seed_dropout(model, (fit.config.seed, stage.number, number))
     started = time.monotonic()
-    logs = model.fit(batches, verbose=0, shuffle=False, callbacks=[fit.monitor]).history
+    last = LastWeights()
+    logs = model.fit(batches, verbose=0, shuffle=False, callbacks=[fit.monitor, last]).history
     seconds = time.monotonic() - started
-    return Epoch(
+    record = Epoch(
         stage=stage.number,
         epoch=number,
         loss=logs["loss"][0],
@@ -229,6 +239,7 @@ def _train_epoch(
         seconds=time.monotonic() - started,
         images_per_second=len(batches) * batches.batch_size / seconds,
     )
+    return record, last.weights
 
 
 _EPOCH_LINE = (
@@ -251,7 +262,12 @@ def _validate(fit: Fit, logits: NDArray[np.float32]) -> dict[str, float]:
     targets = np.eye(len(fit.task), dtype=np.float32)[truth]
     losses = keras.ops.convert_to_numpy(fit.loss(targets, logits))
     predicted = logits.argmax(axis=1)
+    calibrated = {}
+    if fit.config.kept_by == "calibrated-loss":
+        views = softmax(logits, axis=1)[None]
+        calibrated["val_calibrated_loss"] = cross_entropy(views, truth, fit_temperature(views, truth))
     return {
+        **calibrated,
         "val_loss": float(np.mean(losses * fit.weights[rows])),
         "val_accuracy": float((predicted == truth).mean()),
         "val_balanced_accuracy": float(balanced_accuracy_score(truth, predicted)),
@@ -264,10 +280,6 @@ def _seed_dropout(model: keras.Model, seed: tuple[int, int, int]) -> None:
     seeds = [variable for variable in model.non_trainable_variables if variable.name == "seed_generator_state"]
     for index, variable in enumerate(seeds):
         variable.assign(state + np.uint32(index))
-
-
-def _arrays(variables: Iterable[Any]) -> Arrays:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _assign(variables: Iterable[Any], arrays: Iterable[NDArray[Any]]) -> None:

@@ -47,6 +47,23 @@ def test_image_only_and_multimodal_share_the_width_of_the_head(workspace: Worksp
     assert len(widths) == 1
 
 
+def test_the_additive_head_answers_at_first_as_the_image_only_one(workspace: Workspace) -> None:
+    """What is known of the patient starts from nothing, and adds the same to the logits whatever the picture."""
+    classifier = build(workspace, model="multimodal", head="additive", seed=3)
+    image_only = build(workspace, model="image", seed=3)
+    for name in ("hidden", "logits"):
+        classifier.head.get_layer(name).set_weights(image_only.head.get_layer(name).get_weights())
+    before = classifier.network.predict_on_batch([IMAGES, PATIENTS])
+    np.testing.assert_allclose(before, image_only.network.predict_on_batch(IMAGES), rtol=1e-5, atol=1e-6)
+
+    added = classifier.head.get_layer("patient_logits")
+    added.set_weights([np.random.default_rng(0).normal(size=kernel.shape) for kernel in added.get_weights()])
+    swapped = classifier.network.predict_on_batch([IMAGES, PATIENTS[::-1]])
+    straight = classifier.network.predict_on_batch([IMAGES, PATIENTS])
+    np.testing.assert_allclose((swapped - straight)[0], -(swapped - straight)[1], rtol=1e-3, atol=1e-5)
+    assert np.abs(swapped - straight).max() > 0.01
+
+
 def test_only_the_multimodal_model_looks_at_the_patient(workspace: Workspace) -> None:
     image, multimodal = (build(workspace, model=model).network for model in MODELS)
     assert [node.name for node in image.inputs] == ["image"]

@@ -1,12 +1,14 @@
 """Batches are random only through their seed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ham import someone
 
 from skin.config import TrainConfig
 from skin.task import HAM10000
-from skin.training.batches import Batches, Examples, augment
+from skin.training.batches import Batches, Examples
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 STILL = {"flips": False, "zoom": 0, "brightness": 0, "colour": 0}
@@ -70,13 +72,23 @@ def test_the_image_only_model_gets_no_patient() -> None:
     assert len(Batches(examples(), config(model="image"), 2, 1)[0][0]) == 1
 
 
-@pytest.mark.parametrize("only", [{"flips": True}, {"zoom": 0.5}, {"brightness": 0.5}, {"colour": 0.5}])
-def test_each_augmentation_changes_the_image_and_keeps_its_shape(only: dict[str, object]) -> None:
-    rng = np.random.default_rng(1)
-    variants = [augment(IMAGE, config(**{**STILL, **only}), rng) for _ in range(8)]
-    assert all(variant.shape == IMAGE.shape and variant.dtype == np.uint8 for variant in variants)
-    assert any(not np.array_equal(variant, IMAGE) for variant in variants)
-
-
-def test_without_augmentation_the_image_is_untouched() -> None:
-    assert np.array_equal(augment(IMAGE, config(**STILL), np.random.default_rng(0)), IMAGE)
+@pytest.mark.parametrize("stage", [1, 2])
+def test_mixup_puts_a_share_of_another_example_in_each(stage: int) -> None:
+    examples_of = examples()
+    if stage == 1:
+        examples_of = dataclasses.replace(examples_of, inputs=examples_of.inputs.reshape(10, -1).astype(np.float32))
+    settings = {"stage1_batch_size": 10, "stage2_batch_size": 10, "mixup": 1.0, "field_dropout": 0, **STILL}
+    (pixels, patients), targets, weights = Batches(examples_of, config(**settings), stage, 1)[0]
+    (originals, *_), unmixed, _ = Batches(examples_of, config(**{**settings, "mixup": 0}), stage, 1)[0]
+    share = targets.max(axis=1).min()
+    assert 0.5 < share < 1
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+    (own,) = {round(float(value), 5) for value in (targets * unmixed).sum(axis=1)} - {1.0}
+    assert pixels.dtype == examples_of.inputs.dtype
+    row = int((targets * unmixed).sum(axis=1).argmin())
+    other = int(((unmixed[row] == 0) & (targets[row] > 0)).argmax())
+    candidates = [i for i in range(10) if unmixed[i, other]]
+    mixes = [own * originals[row].astype(float) + (1 - own) * originals[i] for i in candidates]
+    assert any(np.abs(pixels[row] - mix).max() <= 0.51 for mix in mixes)
+    assert patients.shape == (10, HAM10000.width)
+    np.testing.assert_allclose(weights, 1, rtol=1e-6)

@@ -171,6 +171,9 @@ def test_the_kept_weights_are_those_of_the_best_epoch(trained_run: Run) -> None:
     assert best is not None
     validation = load_report(trained_run.report_path)["validation"]
     assert validation.headline["accuracy"].value == pytest.approx(best.val_accuracy, abs=1e-6)
+    losses = [epoch.val_calibrated_loss for epoch in trained_run.history()]
+    assert best.val_calibrated_loss == min(losses)
+    assert validation.headline["log_loss"].value == pytest.approx(best.val_calibrated_loss, abs=1e-4)
 
 
 def command(workspace: Workspace, *words: str) -> list[str]:

@@ -118,7 +118,11 @@ def history_table(histories: Mapping[str, Sequence[Epoch]]) -> Markup:
     """The epochs of each run, and its figures on the validation part at the epoch that it keeps."""
     rows = [[name, f"{len(history):,}", *_best(history)] for name, history in histories.items()]
     head = ["Run", "Epochs", "Best epoch", "Validation loss", "Validation accuracy"]
-    return rows_table(head, rows, "The best epoch is that of the lowest validation loss.")
+    return rows_table(
+        head,
+        rows,
+        "The best epoch is that of the lowest validation loss, after temperature scaling where a run goes by that.",
+    )
 
 
 def _best(history: Sequence[Epoch]) -> tuple[str, str, str]:

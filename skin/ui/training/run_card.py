@@ -114,7 +114,7 @@ def headline_estimates(report: Report) -> dict[str, Estimate | None]:
 
 def _running_figures(run: Run, status: Status) -> Iterator[Tile]:
     if best := best_epoch(run.history()):
-        yield Tile("Best validation loss", f"{best.val_loss:.3f}", f"stage {best.stage}, epoch {best.epoch}")
+        yield Tile("Best validation loss", f"{best.deciding_loss:.3f}", f"stage {best.stage}, epoch {best.epoch}")
         yield Tile("Its accuracy", f"{best.val_accuracy:.1%}")
     if status.state.is_active and status.images_per_second:
         yield Tile("Speed", f"{status.images_per_second:.0f}", "images/s")
