@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import judged
 import numpy as np
 import pytest
 import tiny_network
@@ -28,11 +29,39 @@ settings.register_profile("busy machine", deadline=None, suppress_health_check=[
 settings.load_profile("busy machine")
 
 
+ALL_SLOW = "\npytestmark = pytest.mark.slow\n"
+BROWSER = Path(__file__).parent / "browser"
+TAKE_LONG = {"trained_run", "audited", "ray_address"}
+"""Fixtures that train, audit or start a cluster."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules of slow tests alone out of the quick suite before it imports them: Keras takes seconds to load."""
+    is_quick = "not slow" in config.option.markexpr
+    is_module = collection_path.suffix == ".py"
+    return True if is_quick and is_module and ALL_SLOW in collection_path.read_text(encoding="utf-8") else None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count whatever is exhaustive as slow, too, so that the quick suite leaves out both."""
+    """Mark as slow what is exhaustive, trains or starts a cluster, and begin with the files that take long.
+
+    xdist hands the files out in this order, so that no process is left with a long one when the others have finished.
+    """
     for item in items:
-        if item.get_closest_marker("exhaustive"):
+        if item.get_closest_marker("exhaustive") or takes_long(item):
             item.add_marker(pytest.mark.slow)
+    are_slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (BROWSER not in item.path.parents, item.path not in are_slow))
+
+
+def takes_long(item: pytest.Item) -> bool:
+    """Whether a fixture or a parameter of the test says that it takes long."""
+    parameters = (
+        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    )
+    on_ray = any(isinstance(value, str) and value == "ray" for value in parameters)
+    return on_ray or bool(TAKE_LONG & set(getattr(item, "fixturenames", ())))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -75,6 +104,16 @@ def demo(shared_workspace: Workspace, made_once: Callable[..., Workspace]) -> Da
     drawn = made_once("demo", lambda workspace: datasets.load("demo", workspace))
     shutil.copytree(drawn.datasets, shared_workspace.datasets)
     return datasets.load("demo", shared_workspace)
+
+
+@pytest.fixture(scope="session")
+def judged_run(shared_workspace: Workspace, demo: Dataset) -> Run:
+    """A finished multimodal run on the drawn data set, with the tiny network and a report of its answers."""
+    settings = {**SMALL, "image_size": tiny_network.SIZE, "calibrate": False}
+    config = TrainConfig.from_preset("demo", dataset=demo.name, model="multimodal", **settings)
+    run = Run.create(shared_workspace, "judged", config)
+    judged.write(run, shared_workspace)
+    return run
 
 
 @pytest.fixture(scope="session")

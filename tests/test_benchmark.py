@@ -6,6 +6,8 @@ from skin.benchmark import BENCHMARKS, measure
 from skin.data.dataset import Dataset
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_pixel_cache_is_faster_than_decoding(shared_workspace: Workspace, demo: Dataset) -> None:
     assert demo.images

@@ -9,6 +9,8 @@ from skin.config import TrainConfig
 from skin.optimization import IMBALANCES, Crossentropy
 from skin.training.loop import build_optimizer
 
+pytestmark = pytest.mark.slow
+
 LOGITS = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
 TARGETS = np.eye(7, dtype=np.float32)[[0, 3, 5, 5]]
 

@@ -11,6 +11,7 @@ RUN = {"image_size": 32, "stage1_epochs": 1, "stage2_epochs": 0}
 SMALL = Size(demo=RUN, stage_2={"image_size": 32, "stage2_epochs": 1}, images=6, few=2, many=4)
 
 
+@pytest.mark.slow
 def test_a_second_run_starts_before_the_first_would(demo: Dataset, shared_workspace: Workspace) -> None:
     assert demo.images
     assert scale.second_start(shared_workspace, SMALL) > 1

@@ -39,10 +39,10 @@ def facts(workspace: Workspace, *words: str) -> object:
 
 
 @pytest.fixture(scope="session")
-def twins(trained_run: Run) -> Run:
+def twins(judged_run: Run) -> Run:
     """A second finished run on the same split."""
-    twin = trained_run.folder.with_name("twin")
-    shutil.copytree(trained_run.folder, twin)
+    twin = judged_run.folder.with_name("twin")
+    shutil.copytree(judged_run.folder, twin)
     return Run(twin)
 
 
@@ -75,10 +75,10 @@ def test_data_of_ham10000_is_what_is_published(workspace: Workspace) -> None:
     assert data["splits"]["by-lesion"]["shared_test_images"] == 0
 
 
-def test_evaluate_gives_every_headline_with_its_interval(shared_workspace: Workspace, trained_run: Run) -> None:
-    report = facts(shared_workspace, "evaluate", trained_run.name)
-    assert (report["run"], report["split"], report["dataset"]) == (trained_run.name, "by-lesion", "Demo (synthetic)")
-    assert report["settings"]["image_size"] == trained_run.config.image_size
+def test_evaluate_gives_every_headline_with_its_interval(shared_workspace: Workspace, judged_run: Run) -> None:
+    report = facts(shared_workspace, "evaluate", judged_run.name)
+    assert (report["run"], report["split"], report["dataset"]) == (judged_run.name, "by-lesion", "Demo (synthetic)")
+    assert report["settings"]["image_size"] == judged_run.config.image_size
     assert report["dataset_fingerprint"] == facts(shared_workspace, "data", "demo")["fingerprint"]
     for metric in METRICS:
         assert set(report[metric]) == ESTIMATE
@@ -86,15 +86,15 @@ def test_evaluate_gives_every_headline_with_its_interval(shared_workspace: Works
     assert report["n"] == sum(row["support"] for row in report["per_class"].values())
 
 
-def test_evaluate_tells_groups_when_asked(shared_workspace: Workspace, trained_run: Run) -> None:
-    assert "75 and older" not in call(shared_workspace, "evaluate", trained_run.name).stdout
-    told = call(shared_workspace, "evaluate", trained_run.name, "--groups").stdout
+def test_evaluate_tells_groups_when_asked(shared_workspace: Workspace, judged_run: Run) -> None:
+    assert "75 and older" not in call(shared_workspace, "evaluate", judged_run.name).stdout
+    told = call(shared_workspace, "evaluate", judged_run.name, "--groups").stdout
     assert re.search(r"^75 and older +\d+", told, re.MULTILINE)
 
 
-def test_evaluating_the_images_anew_gives_the_saved_report(shared_workspace: Workspace, trained_run: Run) -> None:
-    saved = facts(shared_workspace, "evaluate", trained_run.name)
-    anew = facts(shared_workspace, "evaluate", trained_run.name, "--dataset", "demo")
+def test_evaluating_the_images_anew_gives_the_saved_report(shared_workspace: Workspace, judged_run: Run) -> None:
+    saved = facts(shared_workspace, "evaluate", judged_run.name)
+    anew = facts(shared_workspace, "evaluate", judged_run.name, "--dataset", "demo")
     assert anew["n"] == saved["n"]
     assert {"age", "sex", "site"} <= set(anew["subgroups"]) == set(saved["subgroups"])
     for metric in METRICS:
@@ -102,22 +102,20 @@ def test_evaluating_the_images_anew_gives_the_saved_report(shared_workspace: Wor
 
 
 def test_evaluate_takes_all_images_of_a_data_set_that_the_run_never_saw(
-    shared_workspace: Workspace, trained_run: Run, demo: Dataset, tmp_path: Path
+    shared_workspace: Workspace, judged_run: Run, demo: Dataset, tmp_path: Path
 ) -> None:
     rows = ["lesion_id,image_id,dx"]
     for number, image in enumerate(demo.images[:8]):
         shutil.copy(image.path, tmp_path / f"NEW_{number}.jpg")
         rows.append(f"L{number},NEW_{number},{image.diagnosis}")
     (tmp_path / "HAM10000_metadata.csv").write_text("\n".join(rows))
-    assert facts(shared_workspace, "evaluate", trained_run.name, "--dataset", str(tmp_path))["n"] == 8
+    assert facts(shared_workspace, "evaluate", judged_run.name, "--dataset", str(tmp_path))["n"] == 8
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
-def test_evaluate_reports_under_each_decision_rule(
-    shared_workspace: Workspace, trained_run: Run, decision: str
-) -> None:
-    saved = facts(shared_workspace, "evaluate", trained_run.name)
-    report = facts(shared_workspace, "evaluate", trained_run.name, "--decision", decision)
+def test_evaluate_reports_under_each_decision_rule(shared_workspace: Workspace, judged_run: Run, decision: str) -> None:
+    saved = facts(shared_workspace, "evaluate", judged_run.name)
+    report = facts(shared_workspace, "evaluate", judged_run.name, "--decision", decision)
     assert report["decision"] == decision
     figures = report["decisions"][decision]["figures"]
     assert report["accuracy"] == figures["accuracy"] == saved["decisions"][decision]["figures"]["accuracy"]
@@ -126,38 +124,38 @@ def test_evaluate_reports_under_each_decision_rule(
         name: saved[name] for name in ("macro_auc", "ece", "brier")
     }
     assert (report["dataset"], report["operating_points"]) == (saved["dataset"], saved["operating_points"])
-    told = call(shared_workspace, "evaluate", trained_run.name, "--decision", decision).stdout
+    told = call(shared_workspace, "evaluate", judged_run.name, "--decision", decision).stdout
     assert all(re.search(rf"^{name} ", told, re.MULTILINE) for name in DECISIONS)
     assert ("Decided by the rule" in told) == (decision != "most-probable")
 
 
 def test_evaluating_the_images_anew_under_a_rule_gives_what_the_predictions_do(
-    shared_workspace: Workspace, trained_run: Run
+    shared_workspace: Workspace, judged_run: Run
 ) -> None:
-    words = ("evaluate", trained_run.name, "--decision", "sensitivity", "--target", "0.8")
+    words = ("evaluate", judged_run.name, "--decision", "sensitivity", "--target", "0.8")
     saved, anew = facts(shared_workspace, *words), facts(shared_workspace, *words, "--dataset", "demo")
     assert saved["decisions"]["sensitivity"]["parameters"]["target"] == 0.8
     assert anew["accuracy"]["value"] == pytest.approx(saved["accuracy"]["value"], abs=1e-2)
 
 
-def test_a_prevalence_is_what_the_operating_points_are_for(shared_workspace: Workspace, trained_run: Run) -> None:
-    saved = facts(shared_workspace, "evaluate", trained_run.name)
+def test_a_prevalence_is_what_the_operating_points_are_for(shared_workspace: Workspace, judged_run: Run) -> None:
+    saved = facts(shared_workspace, "evaluate", judged_run.name)
     shares = ",".join(f"{code}={0.94 if code == 'nv' else 0.01}" for code in CODES)
-    report = facts(shared_workspace, "evaluate", trained_run.name, "--prevalence", shares)
+    report = facts(shared_workspace, "evaluate", judged_run.name, "--prevalence", shares)
     assert report["prevalence"]["nv"] == pytest.approx(0.94)
     assert saved["prevalence"] is None
     for before, after in zip(saved["operating_points"], report["operating_points"], strict=True):
         assert after["threshold"] == before["threshold"]
         assert after["positive_predictive_value"]["value"] < before["positive_predictive_value"]["value"]
     assert report["accuracy"] == saved["accuracy"]
-    told = call(shared_workspace, "evaluate", trained_run.name, "--prevalence", shares).stdout
+    told = call(shared_workspace, "evaluate", judged_run.name, "--prevalence", shares).stdout
     assert "Operating points are for a prevalence of 1.0% akiec" in told
 
 
 def test_predict_decides_by_a_rule_and_for_a_prevalence(
-    shared_workspace: Workspace, trained_run: Run, demo: Dataset
+    shared_workspace: Workspace, judged_run: Run, demo: Dataset
 ) -> None:
-    words = ("predict", str(demo.images[0].path), "--run", trained_run.name)
+    words = ("predict", str(demo.images[0].path), "--run", judged_run.name)
     (usual,) = facts(shared_workspace, *words)
     (balanced,) = facts(shared_workspace, *words, "--decision", "balanced")
     (equal,) = facts(shared_workspace, *words, "--prevalence", "equal")
@@ -182,23 +180,23 @@ def test_predict_decides_by_a_rule_and_for_a_prevalence(
     ],
 )
 def test_a_decision_that_cannot_be_gets_a_sentence(
-    shared_workspace: Workspace, trained_run: Run, demo: Dataset, words: list[str], sentence: str
+    shared_workspace: Workspace, judged_run: Run, demo: Dataset, words: list[str], sentence: str
 ) -> None:
-    for command in (["evaluate", trained_run.name], ["predict", str(demo.images[0].path), "--run", trained_run.name]):
+    for command in (["evaluate", judged_run.name], ["predict", str(demo.images[0].path), "--run", judged_run.name]):
         refused = call(shared_workspace, *command, *words)
         assert refused.exit_code == 2
         assert sentence in " ".join(refused.stderr.split())
 
 
-def test_a_report_is_saved_with_every_rule_at_once(shared_workspace: Workspace, trained_run: Run) -> None:
-    refused = call(shared_workspace, "evaluate", trained_run.name, "--save", "--decision", "balanced")
+def test_a_report_is_saved_with_every_rule_at_once(shared_workspace: Workspace, judged_run: Run) -> None:
+    refused = call(shared_workspace, "evaluate", judged_run.name, "--save", "--decision", "balanced")
     assert refused.exit_code == 2
     assert "A saved report holds every decision rule" in refused.stderr
 
 
-def test_compare_gives_differences_and_a_verdict(shared_workspace: Workspace, trained_run: Run, twins: Run) -> None:
-    comparison = facts(shared_workspace, "compare", trained_run.name, twins.name)
-    assert (comparison["a"], comparison["b"]) == (trained_run.name, twins.name)
+def test_compare_gives_differences_and_a_verdict(shared_workspace: Workspace, judged_run: Run, twins: Run) -> None:
+    comparison = facts(shared_workspace, "compare", judged_run.name, twins.name)
+    assert (comparison["a"], comparison["b"]) == (judged_run.name, twins.name)
     assert set(comparison["difference"]["accuracy"]) == ESTIMATE
     assert comparison["difference"]["accuracy"]["value"] == 0
     assert comparison["mcnemar_p"] == 1
@@ -207,20 +205,20 @@ def test_compare_gives_differences_and_a_verdict(shared_workspace: Workspace, tr
 
 
 def test_compare_tells_a_copy_in_a_sentence_without_a_table_of_zeros(
-    shared_workspace: Workspace, trained_run: Run, twins: Run
+    shared_workspace: Workspace, judged_run: Run, twins: Run
 ) -> None:
-    told = call(shared_workspace, "compare", trained_run.name, twins.name).stdout
-    assert told.startswith(f"{trained_run.name} and {twins.name} give the same probabilities")
+    told = call(shared_workspace, "compare", judged_run.name, twins.name).stdout
+    assert told.startswith(f"{judged_run.name} and {twins.name} give the same probabilities")
     assert "0.000" not in told
 
 
 def test_predict_gives_probabilities_of_all_diagnoses(
-    shared_workspace: Workspace, trained_run: Run, demo: Dataset
+    shared_workspace: Workspace, judged_run: Run, demo: Dataset
 ) -> None:
     path = str(demo.images[0].path)
-    (prediction,) = facts(shared_workspace, "predict", path, "--age", "60", "--run", trained_run.name)
+    (prediction,) = facts(shared_workspace, "predict", path, "--age", "60", "--run", judged_run.name)
     assert prediction["image"] == path
-    assert prediction["run"] == trained_run.name
+    assert prediction["run"] == judged_run.name
     assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert prediction["diagnosis"] == max(prediction["probabilities"], key=prediction["probabilities"].get)
     assert {"malignancy", "risk", "advice"} <= set(prediction)
@@ -332,10 +330,10 @@ def test_what_is_shipped_or_trains_is_neither_renamed_nor_deleted(workspace: Wor
     assert (workspace.shipped_runs / "ham10000-image").is_dir()
 
 
-def test_runs_lists_what_there_is(shared_workspace: Workspace, trained_run: Run) -> None:
+def test_runs_lists_what_there_is(shared_workspace: Workspace, judged_run: Run) -> None:
     listed = {run["name"]: run for run in facts(shared_workspace, "runs")}
-    assert listed[trained_run.name]["state"] == "finished"
-    assert 0 < listed[trained_run.name]["accuracy"] <= 1
+    assert listed[judged_run.name]["state"] == "finished"
+    assert 0 < listed[judged_run.name]["accuracy"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -351,20 +349,20 @@ def test_runs_lists_what_there_is(shared_workspace: Workspace, trained_run: Run)
         (["train", "--backbone", "vgg99", "--dataset", "demo"], 2, "Unknown backbone 'vgg99'"),
         (["train", "--name", "../up", "--model", "image"], 2, "cannot name a run"),
         (["evaluate", "nothing"], 1, "no run 'nothing'"),
-        (["evaluate", "trained", "--part", "train"], 2, "test or validation"),
+        (["evaluate", "judged", "--part", "train"], 2, "test or validation"),
         (["predict", "x.jpg", "--age", "-3"], 2, "between 0 and 120 years"),
         (["predict", "x.jpg", "--site", "moon"], 2, "Unknown site 'moon'"),
-        (["predict", "no-such-image.jpg", "--run", "trained"], 1, "no-such-image.jpg"),
-        (["compare", "trained", "trained"], 2, "trained is one run: name another"),
-        (["rename", "trained", "../up"], 2, "cannot name a run"),
+        (["predict", "no-such-image.jpg", "--run", "judged"], 1, "no-such-image.jpg"),
+        (["compare", "judged", "judged"], 2, "judged is one run: name another"),
+        (["rename", "judged", "../up"], 2, "cannot name a run"),
         (["delete", "nothing"], 1, "no run 'nothing'"),
-        (["resume", "trained"], 1, "finished"),
-        (["stop", "trained"], 1, "nothing to stop"),
+        (["resume", "judged"], 1, "finished"),
+        (["stop", "judged"], 1, "nothing to stop"),
         (["nonsense"], 2, "No such command"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_an_exit_code(
-    shared_workspace: Workspace, trained_run: Run, words: list[str], code: int, sentence: str
+    shared_workspace: Workspace, judged_run: Run, words: list[str], code: int, sentence: str
 ) -> None:
     import re
 
@@ -372,18 +370,18 @@ def test_bad_input_gets_one_sentence_and_an_exit_code(
     assert result.exit_code == code, result.stderr
     assert re.search(sentence, " ".join(result.stderr.split()))
     assert "Traceback" not in result.stderr
-    assert trained_run.report_path.exists()
+    assert judged_run.report_path.exists()
 
 
-def test_a_taken_name_is_refused_and_the_run_kept(shared_workspace: Workspace, trained_run: Run) -> None:
-    result = call(shared_workspace, "train", "--dataset", "demo", "--model", "image", "--name", trained_run.name)
+def test_a_taken_name_is_refused_and_the_run_kept(shared_workspace: Workspace, judged_run: Run) -> None:
+    result = call(shared_workspace, "train", "--dataset", "demo", "--model", "image", "--name", judged_run.name)
     assert result.exit_code == 2
     assert "exists already" in result.stderr
-    assert trained_run.is_finished
+    assert judged_run.is_finished
 
 
-def test_when_one_of_two_names_is_taken_neither_run_is_made(shared_workspace: Workspace, trained_run: Run) -> None:
-    taken = trained_run.folder.with_name("pair-multimodal")
+def test_when_one_of_two_names_is_taken_neither_run_is_made(shared_workspace: Workspace, judged_run: Run) -> None:
+    taken = judged_run.folder.with_name("pair-multimodal")
     taken.mkdir()
     result = call(shared_workspace, "train", "--dataset", "demo", "--name", "pair")
     assert result.exit_code == 2
@@ -391,20 +389,20 @@ def test_when_one_of_two_names_is_taken_neither_run_is_made(shared_workspace: Wo
     taken.rmdir()
 
 
-def test_an_image_that_is_none_gets_a_sentence(shared_workspace: Workspace, trained_run: Run, tmp_path: Path) -> None:
+def test_an_image_that_is_none_gets_a_sentence(shared_workspace: Workspace, judged_run: Run, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("not an image")
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     for name in ("text.jpg", "dot.png"):
-        result = call(shared_workspace, "predict", str(tmp_path / name), "--run", trained_run.name)
+        result = call(shared_workspace, "predict", str(tmp_path / name), "--run", judged_run.name)
         assert result.exit_code == 1
         assert name in result.stderr
 
 
-def test_a_damaged_run_is_listed_as_such(shared_workspace: Workspace, trained_run: Run) -> None:
-    damaged = trained_run.folder.with_name("damaged")
-    shutil.copytree(trained_run.folder, damaged)
+def test_a_damaged_run_is_listed_as_such(shared_workspace: Workspace, judged_run: Run) -> None:
+    damaged = judged_run.folder.with_name("damaged")
+    shutil.copytree(judged_run.folder, damaged)
     (damaged / "config.json").write_text("{")
     states = {run["name"]: run["state"] for run in facts(shared_workspace, "runs")}
     assert states["damaged"] == "damaged"
-    assert states[trained_run.name] == "finished"
+    assert states[judged_run.name] == "finished"
     shutil.rmtree(damaged)

@@ -18,9 +18,9 @@ def call(workspace: Workspace, *words: str) -> Result:
 
 
 @pytest.fixture
-def mine(workspace: Workspace, trained_run: Run) -> Run:
-    """A trained run of the user's own."""
-    return Run(Path(shutil.copytree(trained_run.folder, workspace.runs / "mine")))
+def mine(workspace: Workspace, judged_run: Run) -> Run:
+    """A finished run of the user's own."""
+    return Run(Path(shutil.copytree(judged_run.folder, workspace.runs / "mine")))
 
 
 def test_card_prints_the_card_or_writes_it(workspace: Workspace, mine: Run, tmp_path: Path) -> None:
@@ -33,14 +33,14 @@ def test_card_prints_the_card_or_writes_it(workspace: Workspace, mine: Run, tmp_
 
 
 def test_card_describes_the_data_of_a_run_that_has_no_datasheet(
-    shared_workspace: Workspace, trained_run: Run, demo: Dataset
+    shared_workspace: Workspace, judged_run: Run, demo: Dataset
 ) -> None:
-    old = Run(Path(shutil.copytree(trained_run.folder, shared_workspace.runs / "old")))
+    old = Run(Path(shutil.copytree(judged_run.folder, shared_workspace.runs / "old")))
     old.datasheet_path.unlink()
     assert "not computed: `python -m skin card old" in call(shared_workspace, "card", "old").stdout
     told = call(shared_workspace, "card", "old", "--dataset", demo.name).stdout
     assert "python -m skin card old" not in told
-    assert Datasheet.load(old.datasheet_path) == Datasheet.load(trained_run.datasheet_path)
+    assert Datasheet.load(old.datasheet_path) == Datasheet.load(judged_run.datasheet_path)
     assert call(shared_workspace, "card", "old").stdout == told
     shutil.rmtree(old.folder)
 

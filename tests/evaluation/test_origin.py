@@ -24,12 +24,12 @@ def test_the_fingerprint_follows_the_contents_and_not_the_files(demo: Dataset) -
         assert changed.fingerprint != demo.fingerprint
 
 
-def test_a_trained_run_knows_where_its_figures_come_from(trained_run: Run, demo: Dataset) -> None:
-    report = load_report(trained_run.report_path)["test"]
-    origin = Origin.of_run(trained_run, "test")
+def test_a_judged_run_knows_where_its_figures_come_from(judged_run: Run, demo: Dataset) -> None:
+    report = load_report(judged_run.report_path)["test"]
+    origin = Origin.of_run(judged_run, "test")
     facts = origin.facts(report)
     assert facts == {
-        "run": "trained",
+        "run": "judged",
         "part": "test",
         "dataset": "Demo (synthetic)",
         "dataset_fingerprint": demo.fingerprint,
@@ -40,7 +40,7 @@ def test_a_trained_run_knows_where_its_figures_come_from(trained_run: Run, demo:
         "date": report.evaluation.date,
     }
     assert abs((datetime.now(UTC) - datetime.fromisoformat(facts["date"])).total_seconds()) < 86400
-    assert origin.settings == json.loads(trained_run.config_path.read_text())
+    assert origin.settings == json.loads(judged_run.config_path.read_text())
 
 
 @pytest.mark.parametrize("run", list_runs(Workspace(PROJECT)), ids=lambda run: run.name)
@@ -49,24 +49,24 @@ def test_the_shipped_runs_know_too(run: Run) -> None:
         assert None not in Origin.of_run(run, part).facts(report).values()
 
 
-def test_what_an_older_report_lacks_is_unknown(trained_run: Run) -> None:
-    report = dataclasses.replace(load_report(trained_run.report_path)["test"], evaluation=Evaluation())
-    facts = Origin.of_run(trained_run, "test").facts(report)
+def test_what_an_older_report_lacks_is_unknown(judged_run: Run) -> None:
+    report = dataclasses.replace(load_report(judged_run.report_path)["test"], evaluation=Evaluation())
+    facts = Origin.of_run(judged_run, "test").facts(report)
     assert [name for name in FACTS if facts[name] is None] == ["dataset_fingerprint", "version", "date"]
     assert facts["dataset"] == "demo"
     assert set(UNKNOWN.facts(dataclasses.replace(report, operating_point=None)).values()) == {None}
 
 
-def test_where_files_lie_is_not_told(trained_run: Run) -> None:
-    config = dataclasses.replace(trained_run.config, dataset="/home/someone/secret/skins", weights="/mnt/net.h5")
+def test_where_files_lie_is_not_told(judged_run: Run) -> None:
+    config = dataclasses.replace(judged_run.config, dataset="/home/someone/secret/skins", weights="/mnt/net.h5")
     settings = Origin("mine", "test", config).settings
     assert (settings["dataset"], settings["weights"]) == ("skins", "net.h5")
 
 
-def test_a_damaged_configuration_leaves_the_figures(workspace: Workspace, trained_run: Run) -> None:
+def test_a_damaged_configuration_leaves_the_figures(workspace: Workspace, judged_run: Run) -> None:
     broken = Run(workspace.runs / "broken")
     broken.folder.mkdir(parents=True)
     broken.config_path.write_text("{")
     assert Origin.of_run(broken, "test").config is None
-    report = load_report(trained_run.report_path)["test"]
+    report = load_report(judged_run.report_path)["test"]
     assert Origin.of_run(broken, "test").to_dict(report)["settings"] == {}

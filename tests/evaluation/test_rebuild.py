@@ -20,9 +20,9 @@ from skin.workspace import PROJECT
 
 
 @pytest.fixture
-def copy(trained_run: Run, tmp_path: Path) -> Run:
-    """A trained run that a test may change."""
-    return Run(Path(shutil.copytree(trained_run.folder, tmp_path / "copy")))
+def copy(judged_run: Run, tmp_path: Path) -> Run:
+    """A finished run that a test may change."""
+    return Run(Path(shutil.copytree(judged_run.folder, tmp_path / "copy")))
 
 
 def figures(run: Run) -> dict[str, dict[str, object]]:

@@ -6,10 +6,12 @@ from ham import CODES, UNKNOWN, someone
 from numpy.typing import NDArray
 
 from skin.inference.explain import EXPLANATIONS
+from skin.inference.predictor import SHIPPED
 from skin.models.network import Features, encode_image
 from skin.models.onnx import OnnxNetwork
 from skin.run import Run
 from skin.task import HAM10000
+from skin.workspace import PROJECT
 
 SIZE = 56
 CELL = 8
@@ -62,8 +64,8 @@ def test_where_nothing_speaks_for_a_diagnosis_the_map_is_empty(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", EXPLANATIONS)
-def test_every_row_explains_a_trained_network_and_says_what_it_cannot(name: str, trained_run: Run) -> None:
-    network = OnnxNetwork(trained_run.onnx_path, HAM10000)
+def test_every_row_explains_a_trained_network_and_says_what_it_cannot(name: str) -> None:
+    network = OnnxNetwork(Run(PROJECT / "checkpoints" / SHIPPED["multimodal"]).onnx_path, HAM10000)
     pixels = np.random.default_rng(0).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     before = pixels.copy()
     heatmaps = EXPLANATIONS[name].explain(encode_image(network, pixels, 1), HAM10000.encode([someone(60)])[0])

@@ -22,8 +22,8 @@ from skin.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def predictor(trained_run: Run) -> Predictor:
-    return Predictor(trained_run)
+def predictor(judged_run: Run) -> Predictor:
+    return Predictor(judged_run)
 
 
 def relabelled(demo: Dataset, task: Task, labels: dict[str, str], n: int = 60) -> Dataset:
@@ -132,7 +132,7 @@ def test_a_patient_of_another_vocabulary_is_as_unknown(
     np.testing.assert_array_equal(one, other)
 
 
-def test_the_command_line_says_so(trained_run: Run, shared_workspace: Workspace, demo: Dataset, tmp_path: Path) -> None:
+def test_the_command_line_says_so(judged_run: Run, shared_workspace: Workspace, demo: Dataset, tmp_path: Path) -> None:
     images = [image for image in demo.images if image.diagnosis in ("mel", "nv", "df")][:40]
     with (tmp_path / "HAM10000_metadata.csv").open("w", newline="") as file:
         rows = [
@@ -143,7 +143,7 @@ def test_the_command_line_says_so(trained_run: Run, shared_workspace: Workspace,
     for n, image in enumerate(images):
         (tmp_path / f"x{n}.jpg").write_bytes(image.path.read_bytes())
 
-    words = ["evaluate", trained_run.name, "--dataset", str(tmp_path), "--home", str(shared_workspace.home)]
+    words = ["evaluate", judged_run.name, "--dataset", str(tmp_path), "--home", str(shared_workspace.home)]
     said = CliRunner().invoke(app, words).stdout
 
     strange = sum(image.diagnosis == "df" for image in images)

@@ -31,8 +31,8 @@ PATIENT = someone(60, "male", "back")
 
 
 @pytest.fixture(scope="module")
-def predictor(trained_run: Run) -> Predictor:
-    return Predictor(trained_run)
+def predictor(judged_run: Run) -> Predictor:
+    return Predictor(judged_run)
 
 
 def shares(prediction: Prediction) -> list[float]:
@@ -269,8 +269,8 @@ def test_an_unfinished_run_cannot_predict(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "predictions.npz", "config.json"])
-def test_a_run_that_was_damaged_by_hand_says_so(trained_run: Run, tmp_path: Path, name: str) -> None:
-    copy = Run(shutil.copytree(trained_run.folder, tmp_path / "copy"))
+def test_a_run_that_was_damaged_by_hand_says_so(judged_run: Run, tmp_path: Path, name: str) -> None:
+    copy = Run(shutil.copytree(judged_run.folder, tmp_path / "copy"))
     (copy.folder / name).write_bytes(b"damaged")
     with pytest.raises(UserError, match=name.partition(".")[0]):
         Predictor(copy)

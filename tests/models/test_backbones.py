@@ -17,6 +17,8 @@ from skin.models.onnx import OnnxNetwork
 from skin.task import HAM10000
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 PATIENTS = HAM10000.encode([someone(50), someone(30, "male", "back"), someone()])
 
 

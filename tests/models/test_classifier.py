@@ -15,6 +15,8 @@ from skin.models.onnx import OnnxNetwork
 from skin.task import HAM10000
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 PATIENTS = HAM10000.encode([someone(50), someone()])
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
 

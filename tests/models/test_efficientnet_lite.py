@@ -13,6 +13,8 @@ from sklearn.datasets import load_sample_images
 from skin.models.efficientnet_lite import VARIANTS, efficientnet_lite
 from skin.workspace import PROJECT
 
+pytestmark = pytest.mark.slow
+
 
 def weights_of(name: str) -> Path:
     return PROJECT / "assets" / f"{name}_imagenet.weights.h5"

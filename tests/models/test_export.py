@@ -31,6 +31,7 @@ def export(home: Workspace, name: str, *options: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED.values())
 def test_the_script_of_the_docs_says_what_the_predictor_says(
     name: str, workspace: Workspace, demo: Dataset, tmp_path: Path
@@ -45,6 +46,7 @@ def test_the_script_of_the_docs_says_what_the_predictor_says(
     assert json.loads(printed) == pytest.approx(told.probabilities, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_shipped_run_keeps_its_own_file(workspace: Workspace, tmp_path: Path) -> None:
     path = runs.get(workspace, SHIPPED["image"]).onnx_path
     before = path.read_bytes()

@@ -12,7 +12,6 @@ from skin import run as runs
 from skin.config import HEADS, MODELS, TrainConfig
 from skin.data.views import ORIENTATIONS, orient
 from skin.inference.predictor import SHIPPED
-from skin.models.classifier import build_classifier
 from skin.models.export import export, halve
 from skin.models.network import Features, encode_image, row_probabilities
 from skin.models.onnx import OnnxNetwork
@@ -50,17 +49,26 @@ def test_a_shipped_network_answers_the_same_in_parts(name: str, workspace: Works
     check(runs.get(workspace, name).onnx_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("model", MODELS)
 def test_an_exported_network_answers_the_same_in_parts(
     model: str, head: str, workspace: Workspace, tmp_path: Path
 ) -> None:
+    from skin.models.classifier import build_classifier  # Keras takes seconds to load
+
     config = TrainConfig.parse({"image_size": 64, "model": model, "head": head})
     path = tmp_path / "model.onnx"
     export(build_classifier(config, HAM10000, workspace).for_inference(), path, HAM10000, temperature=1.5)
     check(path)
     halve(path)
     check(path)
+
+
+@pytest.fixture
+def multimodal(workspace: Workspace) -> Run:
+    """The shipped run that heeds the patient."""
+    return runs.get(workspace, SHIPPED["multimodal"])
 
 
 class Counting(OnnxNetwork):
@@ -73,8 +81,8 @@ class Counting(OnnxNetwork):
         return super().encode(images)
 
 
-def test_many_patients_ask_an_image_that_is_encoded_once(trained_run: Run) -> None:
-    network = Counting(trained_run.onnx_path, HAM10000)
+def test_many_patients_ask_an_image_that_is_encoded_once(multimodal: Run) -> None:
+    network = Counting(multimodal.onnx_path, HAM10000)
     pixels = np.random.default_rng(1).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     patients = HAM10000.encode(PATIENTS)
     repeated, rows = np.repeat(pixels[None], len(PATIENTS), axis=0), np.arange(len(PATIENTS))
@@ -87,8 +95,8 @@ def test_many_patients_ask_an_image_that_is_encoded_once(trained_run: Run) -> No
     assert network.seen == ORIENTATIONS
 
 
-def test_orientations_that_no_prediction_needed_are_encoded_when_they_are(trained_run: Run) -> None:
-    network = Counting(trained_run.onnx_path, HAM10000)
+def test_orientations_that_no_prediction_needed_are_encoded_when_they_are(multimodal: Run) -> None:
+    network = Counting(multimodal.onnx_path, HAM10000)
     pixels = np.random.default_rng(2).integers(0, 256, (network.image_size, network.image_size, 3), np.uint8)
     network.seen = 0
     image = encode_image(network, pixels, 1)

@@ -7,6 +7,8 @@ from keras import layers
 
 from skin.models.normalization import BatchNormalization
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).normal(3, 2, (4, 5, 6, 8)).astype(np.float32)
 TARGETS = np.random.default_rng(1).normal(size=(4, 5, 6, 8)).astype(np.float32)
 

@@ -100,8 +100,8 @@ def test_every_decision_rule_and_target_stands_with_its_figures(copy: Run) -> No
         assert re.search(rf"^\| {code} \|.* {re.escape(card_tables.interval(coverage))} \|$", told, re.M)
 
 
-def test_what_the_data_were_is_told_from_the_datasheet(trained_run: Run) -> None:
-    sheet, card = Datasheet.load(trained_run.datasheet_path), str(model_card(trained_run))
+def test_what_the_data_were_is_told_from_the_datasheet(judged_run: Run) -> None:
+    sheet, card = Datasheet.load(judged_run.datasheet_path), str(model_card(judged_run))
 
     assert "drawn by a program" in card
     partitions = section(card, "Partitions and overlap")
@@ -115,10 +115,10 @@ def test_what_the_data_were_is_told_from_the_datasheet(trained_run: Run) -> None
     assert "histopathology" in section(card, "Reference standard")
 
 
-def test_a_leak_is_said_with_the_figures_it_spoils(trained_run: Run) -> None:
-    sheet = Datasheet.load(trained_run.datasheet_path)
+def test_a_leak_is_said_with_the_figures_it_spoils(judged_run: Run) -> None:
+    sheet = Datasheet.load(judged_run.datasheet_path)
     leaking = Datasheet(**{**vars(sheet), "shared_test_images": 7})
-    partitions = section(str(model_card(trained_run, leaking)), "Partitions and overlap")
+    partitions = section(str(model_card(judged_run, leaking)), "Partitions and overlap")
     assert re.search(
         r"\*\*7 of the \d+ test images \(\d+\.\d%\) show a lesion that is in the training part", partitions
     )

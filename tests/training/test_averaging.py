@@ -8,6 +8,8 @@ from skin.config import TrainConfig
 from skin.training.callbacks import LastWeights
 from skin.training.loop import build_optimizer
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(STEPS * 8, 5)).astype(np.float32)

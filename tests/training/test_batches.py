@@ -10,6 +10,8 @@ from skin.config import TrainConfig
 from skin.task import HAM10000
 from skin.training.batches import Batches, Examples
 
+pytestmark = pytest.mark.slow
+
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 STILL = {"flips": False, "zoom": 0, "brightness": 0, "colour": 0}
 

@@ -10,6 +10,8 @@ from skin.training.callbacks import BUILDING, Monitor
 from skin.training.pace import EVALUATING, PREPARING, STAGE_1, STAGE_2, share_done
 from skin.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig.from_preset("demo", stage1_epochs=2, stage2_epochs=2)
 STEPS = 3
 

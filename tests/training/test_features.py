@@ -5,9 +5,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from skin.progress import Item
 from skin.training.features import frozen_features
+
+pytestmark = pytest.mark.slow
 
 
 def backbone() -> keras.Model:

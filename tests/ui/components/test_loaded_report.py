@@ -34,12 +34,12 @@ def test_captions_say_the_truth_the_prediction_and_how_sure() -> None:
     assert SUBJECT.captions([0, 1]) == {"a": "akiec ✓ 90%", "b": "akiec → bcc 80%"}
 
 
-def test_a_trained_run_can_be_shown(shared_workspace: Workspace, trained_run: Run) -> None:
+def test_a_judged_run_can_be_shown(shared_workspace: Workspace, judged_run: Run) -> None:
     for part in ("test", "validation"):
-        subject = load_by_key(shared_workspace, ReportKey.of_run(shared_workspace, trained_run.name, part))
-        assert subject.title == f"{trained_run.name}, {part} part"
+        subject = load_by_key(shared_workspace, ReportKey.of_run(shared_workspace, judged_run.name, part))
+        assert subject.title == f"{judged_run.name}, {part} part"
         assert subject.report.n == len(subject.predictions.image_ids)
-        assert len(subject.history) == len(trained_run.history())
+        assert len(subject.history) == len(judged_run.history())
         assert subject.dataset == "demo"
 
 

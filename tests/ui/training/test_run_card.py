@@ -201,18 +201,18 @@ def test_the_log_shows_its_end_as_text(workspace: Workspace) -> None:
     assert log.count("\n") < run_card.LOG_LINES
 
 
-def test_the_table_lists_settings_and_main_figures(trained_run: Run, shared_workspace: Workspace) -> None:
-    row = run_table.run_table(shared_workspace).set_index("Run").loc[trained_run.name]
+def test_the_table_lists_settings_and_main_figures(judged_run: Run, shared_workspace: Workspace) -> None:
+    row = run_table.run_table(shared_workspace).set_index("Run").loc[judged_run.name]
 
     assert row["Model"] == "multimodal"
-    assert row["Data set"] == Path(trained_run.config.dataset).name
-    assert row["Epochs"] == f"{trained_run.config.stage1_epochs} + {trained_run.config.stage2_epochs}"
-    accuracy = load_report(trained_run.report_path)["test"].headline["accuracy"].value
+    assert row["Data set"] == Path(judged_run.config.dataset).name
+    assert row["Epochs"] == f"{judged_run.config.stage1_epochs} + {judged_run.config.stage2_epochs}"
+    accuracy = load_report(judged_run.report_path)["test"].headline["accuracy"].value
     assert row["Accuracy"] == round(accuracy, 3)  # a number, to be sorted as one
 
 
-def test_a_finished_run_shows_its_figures_with_their_intervals(trained_run: Run, shared_workspace: Workspace) -> None:
-    text = card(shared_workspace, trained_run.name)
+def test_a_finished_run_shows_its_figures_with_their_intervals(judged_run: Run, shared_workspace: Workspace) -> None:
+    text = card(shared_workspace, judged_run.name)
 
     assert "Balanced accuracy" in text
     assert " – " in text
