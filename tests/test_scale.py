@@ -17,6 +17,7 @@ def test_a_second_run_starts_before_the_first_would(demo: Dataset, shared_worksp
     assert scale.second_start(shared_workspace, SMALL) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measured", [scale.cost_per_image, scale.scoring("local")])
 def test_images_are_measured(demo: Dataset, shared_workspace: Workspace, measured: object) -> None:
     assert demo.images

@@ -42,6 +42,7 @@ def test_what_is_neither_source_nor_folder_is_refused(
         load(name, workspace)
 
 
+@pytest.mark.slow
 def test_the_demo_is_drawn_once_and_called_synthetic(workspace: Workspace) -> None:
     first = load("demo", workspace)
     times = [image.path.stat().st_mtime_ns for image in first.images]

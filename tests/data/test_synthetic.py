@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skin.data.dataset import Dataset
 from skin.data.synthetic.canvas import SIDE, Canvas
 from skin.data.synthetic.dataset import PROFILES, draw_dataset, draw_lesion
 from skin.data.synthetic.morphology import ABSORPTION, COVERS, PAINTERS, paint, paint_skin
@@ -28,10 +29,8 @@ FEW = {code: replace(profile, lesions=2) for code, profile in PROFILES.items()}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    draw_dataset(folder)
-    return folder
+def folder(demo: Dataset) -> Path:
+    return demo.images[0].path.parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -53,17 +53,20 @@ def test_a_local_worker_that_is_killed_ends_all_in_a_sentence(two_for: For, tmp_
         list(workers.answers("local", Doubler(tmp_path), [1, 666, 2], two_for("local")))
 
 
+@pytest.mark.slow
 def test_ray_replaces_a_worker_that_is_killed(two_for: For, tmp_path: Path) -> None:
     answered = list(workers.answers("ray", Doubler(tmp_path), [1, 666, 2], two_for("ray")))
     assert (tmp_path / "killed").exists()
     assert sorted(double for double, _ in answered) == [2, 4, 1332]
 
 
+@pytest.mark.slow
 def test_what_a_worker_fails_at_is_a_sentence(two_for: For, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"A worker of the Ray cluster failed: TypeError: unsupported operand"):
         list(workers.answers("ray", Doubler(tmp_path), [None], two_for("ray")))
 
 
+@pytest.mark.slow
 def test_a_folder_that_a_node_does_not_see_is_a_sentence(two_for: For, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"The node .* does not see .*/nowhere: use a --home"):
         list(workers.answers("ray", Doubler(tmp_path / "nowhere"), [1], two_for("ray")))

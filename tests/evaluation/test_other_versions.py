@@ -161,6 +161,7 @@ WITH_METRICS = (
 """Places that show headline metrics, and so must say what computes one that is missing."""
 
 
+@pytest.mark.slow
 def test_a_metric_that_the_report_lacks_is_not_computed_and_the_command_that_is_told_adds_it(home: Workspace) -> None:
     before = json.loads(command(home, "evaluate", MINE, "--json"))
     run = edit(home, without_metrics)
@@ -183,6 +184,7 @@ def test_a_metric_that_the_report_lacks_is_not_computed_and_the_command_that_is_
     assert all(f"{advised} --dataset DATASET" in place for place in incomplete.values())
 
 
+@pytest.mark.slow
 def test_a_report_from_before_there_were_decisions_says_what_adds_them(home: Workspace) -> None:
     before = json.loads(command(home, "evaluate", MINE, "--json"))
     edit(home, without_decisions)
@@ -206,6 +208,7 @@ def test_a_report_from_before_there_were_decisions_says_what_adds_them(home: Wor
     }
 
 
+@pytest.mark.slow
 def test_a_new_metric_leaves_every_report_readable(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     halves = Metric("Half", "Always a half.", lambda _task, _truth, _probabilities, weights: np.full(len(weights), 0.5))
     monkeypatch.setitem(METRICS, "half", halves)
@@ -217,6 +220,7 @@ def test_a_new_metric_leaves_every_report_readable(home: Workspace, monkeypatch:
     assert json.loads(command(home, "evaluate", MINE, "--json"))["half"] == {"value": 0.5, "low": 0.5, "high": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, "", "[]", '{"test": {"n": 1}}', '{"test": {"n": 1, "accuracy": 2}}'])
 def test_the_sentence_on_a_damaged_report_names_the_command_that_mends_it(home: Workspace, content: str | None) -> None:
     run = Run(home.runs / MINE)

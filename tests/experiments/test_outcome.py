@@ -161,6 +161,7 @@ def test_of_one_seed_nothing_is_said_to_be_more_than_chance() -> None:
     assert comparison.class_verdict.endswith("This is of one seed; another may tell otherwise.")
 
 
+@pytest.mark.slow
 def test_variants_that_do_not_differ_are_rarely_said_to() -> None:
     said = [
         of(made_up_runs({"image": 0.7, "multimodal": 0.7}, folds=[0, 1], noise=noise)).comparisons[0]

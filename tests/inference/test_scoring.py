@@ -127,6 +127,7 @@ def let_go(path: Path) -> None:
     os.utime(path, ns=(changed, changed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_kill_loses_no_finished_block_and_the_same_command_repeats_none(
     two_models: Workspace, images: Path, tmp_path: Path, engine: str, workers_of: Callable[[str], Resources]

@@ -181,6 +181,7 @@ def is_clear(answer: Answer) -> bool:
     return all(is_answer(row) for row in (answer if isinstance(answer, list) else [answer]))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")  # of Gradio's queue
 def test_whatever_is_sent_the_answer_is_clear_and_the_app_goes_on(
     url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -101,6 +101,7 @@ def test_logins_that_succeed_are_not_counted(serve: Serve) -> None:
             assert login(url, "secret:word").status_code == 200
 
 
+@pytest.mark.slow
 def test_many_clients_together_cannot_guess_either(serve: Serve) -> None:
     with serve(access_of(False, False, OPEN)) as url:
         statuses = [login(url, "guess", f"203.0.113.{number}").status_code for number in range(server.LOGINS_IN_ALL)]

@@ -61,10 +61,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     blocks.close(verbose=False)
 
 
+@pytest.mark.slow
 def test_the_app_starts_without_tensorflow(started: dict[str, Any]) -> None:
     assert not {"tensorflow", "keras"} & set(started["modules"])
 
 
+@pytest.mark.slow
 def test_starting_reaches_out_to_nobody(started: dict[str, Any]) -> None:
     assert set(started["reached"]) <= {"localhost", "127.0.0.1", "0.0.0.0", "::1", "None"}
 
@@ -134,6 +136,7 @@ def test_help_names_every_flag() -> None:
     assert all(flag in output.stdout for flag in ("--host", "--port", "--share", "--read-only", "--home"))
 
 
+@pytest.mark.slow
 def test_a_wrong_login_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     environ = {"SKIN_AUTH": "nobody", "PATH": "", "HOME": str(tmp_path)}
     output = subprocess.run(
@@ -150,6 +153,7 @@ def start(home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, check=False, text=True)
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_said_in_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -166,6 +170,7 @@ def test_an_impossible_port_is_refused(port: str) -> None:
     assert "Invalid value for '--port'" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_app_needs_its_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skin.workspace.PROJECT", tmp_path)
 

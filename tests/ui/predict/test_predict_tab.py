@@ -409,11 +409,18 @@ def test_where_no_test_image_is_at_hand_examples_are_drawn(workspace: Workspace)
     assert sorted(example.diagnosis for example in shown.images) == sorted(CODES)
 
 
+@pytest.fixture(scope="module")
+def shipped() -> Predictors:
+    """The shipped runs, each opened once."""
+    return Predictors(Workspace(PROJECT))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CODES)
-def test_the_shipped_models_recognise_every_drawn_example(workspace: Workspace, code: str) -> None:
+def test_the_shipped_models_recognise_every_drawn_example(shipped: Predictors, code: str) -> None:
     drawn = [examples.drawn_example(code, seed) for seed in examples.RECOGNISED[code]]
     for name in SHIPPED.values():
-        predictor = Predictors(workspace).open(run.get(workspace, name))
+        predictor = shipped.open(run.get(shipped.workspace, name))
         for example in drawn:
             prediction = predictor.predict(example.content, example.patient)
             assert (prediction.diagnosis.code, prediction.scope.in_scope) == (code, True)
@@ -585,6 +592,7 @@ print([name for name in ("tensorflow", "keras", "sklearn") if name in sys.module
 """
 
 
+@pytest.mark.slow
 def test_the_first_prediction_loads_neither_tensorflow_nor_keras(two_models: Workspace, tmp_path: Path) -> None:
     image = tmp_path / "red.png"
     image.write_bytes(photograph("red"))

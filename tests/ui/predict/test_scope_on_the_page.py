@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from skin import run as runs
 from skin.cli.main import app
+from skin.data.dataset import Dataset
 from skin.evaluation.chosen import DecisionChoice
 from skin.inference.neighbours import INDEX, SHOWN
 from skin.run import Run
@@ -33,8 +34,10 @@ def picture(colour: str) -> bytes:
 
 
 @pytest.fixture
-def gated(two_models: Workspace) -> Workspace:
-    """Both models, to which red is a lesion and blue is none."""
+def gated(two_models: Workspace, demo: Dataset) -> Workspace:
+    """Both models, to which red is a lesion and blue is none, and the data set that similar cases are looked for in."""
+    two_models.cache.mkdir()
+    two_models.datasets.symlink_to(demo.images[0].path.parents[2])
     for run in runs.list_runs(two_models):
         tiny_audit.write(run)
     return two_models

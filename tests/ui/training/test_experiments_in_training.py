@@ -270,6 +270,7 @@ def busy(bare: Workspace) -> Iterator[Workspace]:
             wait_until(lambda known=known: known.driver is None and not known.running)
 
 
+@pytest.mark.slow
 def test_an_experiment_is_started_stopped_and_resumed(busy: Workspace, demo: Any) -> None:
     name, key = start_form.start(
         busy, "demo", "trial", *filled(image_size=64, dataset=str(demo.images[0].path.parent.parent))

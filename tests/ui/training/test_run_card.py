@@ -8,6 +8,7 @@ import pytest
 from skin import jobs
 from skin.config import TrainConfig
 from skin.data import datasets
+from skin.data.dataset import Dataset
 from skin.engines import local
 from skin.engines.engine import LOCAL, Job
 from skin.errors import UserError
@@ -28,10 +29,6 @@ def a_run(workspace: Workspace, state: State, name: str = "mine") -> Run:
 
 def epoch(number: int, val_loss: float = 1.0) -> Epoch:
     return Epoch(1, number, 1.0, 0.5, val_loss, 0.625, 0.5, 1e-3, 1.0, 100.0)
-
-
-def demo_folder(workspace: Workspace) -> Path:
-    return datasets.load("demo", workspace).images[0].path.parent.parent
 
 
 def card(workspace: Workspace, chosen: str = "", show_details: bool = True) -> str:
@@ -90,7 +87,9 @@ def test_a_crash_shows_its_last_lines_and_the_way_on(workspace: Workspace) -> No
     assert "No space left" not in card(workspace, show_details=False)
 
 
-def test_a_failure_is_said_once_and_resumed_only_where_that_can_work(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_failure_is_said_once_and_resumed_only_where_that_can_work(
+    workspace: Workspace, demo: Dataset, tmp_path: Path
+) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     with pytest.raises(UserError) as refusal:
@@ -105,7 +104,7 @@ def test_a_failure_is_said_once_and_resumed_only_where_that_can_work(workspace: 
     assert not run_snapshot.take_snapshot(workspace, "mine").can_resume
     assert str(folder) not in card(workspace, show_details=False)
 
-    shutil.copytree(demo_folder(workspace), folder, dirs_exist_ok=True)
+    shutil.copytree(demo.images[0].path.parents[1], folder, dirs_exist_ok=True)
     assert run_snapshot.take_snapshot(workspace, "mine").can_resume
     assert "Resume starts it again." in card(workspace)
 
