@@ -4,6 +4,7 @@ A process that is connected to a cluster lives no longer than the cluster, so th
 each cluster does, and is asked. A handle is an actor's name and the address of its cluster.
 """
 
+import os
 import re
 import socket
 import threading
@@ -40,6 +41,12 @@ KEPT_SECONDS = 2.0
 
 SILENT_SECONDS = 30.0
 """For so long a cluster that did not answer is not asked again."""
+
+_SETTINGS, _FRAME_HEAD = b"\x04", 9
+"""The type of a frame of HTTP/2, which is the fourth byte of its head, and the bytes of a head."""
+
+_HTTP2_CLIENT = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
+"""The first words of a client: the preface, and a frame of no settings."""
 
 _NAME = re.compile(r"skin-[0-9a-f]{12}")
 _ENDED = Found("ended")
@@ -84,16 +91,25 @@ def silent(address: str) -> UserError:
 
 
 def check_reachable(address: str) -> None:
-    """Raise UserError when Ray is not installed, or nobody listens at an address that names a host."""
+    """Raise UserError when Ray is not installed, or no gRPC server, as Ray's are, listens at an address that names a host."""
     if find_spec("ray") is None:
         raise UserError(f"The engine ray needs Ray: run `{INSTALL}` on every machine.")
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host:
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as connection:
+            is_server = "RAY_USE_TLS" in os.environ or _is_answered(connection)
     except (OSError, ValueError, OverflowError) as error:
         raise silent(address) from error
+    if not is_server:
+        raise silent(address)
+
+
+def _is_answered(connection: socket.socket) -> bool:
+    """True where the first frame that comes is SETTINGS, with which every HTTP/2 server, gRPC's too, begins (RFC 9113)."""
+    connection.sendall(_HTTP2_CLIENT)
+    return connection.recv(_FRAME_HEAD)[3:4] == _SETTINGS
 
 
 @dataclass

@@ -40,6 +40,14 @@ def test_an_address_where_nobody_listens_is_a_sentence_within_ten_seconds(scheme
         assert time.monotonic() - started < 10
 
 
+def test_what_listens_and_is_no_cluster_is_the_same_sentence_within_ten_seconds(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        started = time.monotonic()
+        with pytest.raises(UserError, match="No Ray cluster answers at"):
+            Job.submit("ray", SLEEP, tmp_path / "train.log", Resources(address=f"127.0.0.1:{mute.getsockname()[1]}"))
+        assert time.monotonic() - started < 10
+
+
 @pytest.mark.parametrize("address", ["nowhere", "no.such.host.invalid:6379", "127.0.0.1:port", "127.0.0.1:99999999"])
 def test_what_is_no_address_is_a_sentence(address: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No Ray cluster answers at"):
