@@ -61,9 +61,10 @@ def difference_intervals(differences: Mapping[str, Mapping[str, Estimate]]) -> g
     figure.update_layout(
         title_text="Differences with 95% intervals", scattermode="group", showlegend=len(differences) > 1
     )
-    figure.update_xaxes(title="points over the first run", zeroline=False)
+    figure.update_xaxes(title="points over the first run<br>filled: interval beside 0", zeroline=False)
     figure.update_yaxes(autorange="reversed")
-    return legend_below(styled(figure, 360 + 40 * len(differences)), room=80 + 20 * (len(differences) > 1))
+    height = 140 + (28 + 8 * len(differences)) * len(names)
+    return legend_below(styled(figure, height), room=98 + 20 * (len(differences) > 1))
 
 
 def _direction(name: str) -> str:

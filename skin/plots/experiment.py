@@ -89,7 +89,7 @@ def forest(rows: Sequence[Row], title: str, baseline: str, filled: str) -> go.Fi
         x=defined([row.whole.value for row in in_points]),
         y=list(range(len(rows))),
         mode="markers",
-        name="over lesions and seeds" if any(row.whole.low < row.lesions.low for row in rows) else "pooled",
+        showlegend=False,
         error_x=whiskers([row.whole for row in in_points]),
         marker={
             "size": 10,
@@ -100,8 +100,10 @@ def forest(rows: Sequence[Row], title: str, baseline: str, filled: str) -> go.Fi
         hovertemplate="%{text}: %{x:+.1f} points<extra></extra>",
     )
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
-    sample = {"size": 10, "color": ACCENT, "symbol": "circle"}
-    figure.add_scatter(x=[None], y=[None], mode="markers", name=filled, marker=sample)
+    knows_seeds = any(row.whole.low < row.lesions.low for row in rows)
+    for name, symbol in (("over lesions and seeds" if knows_seeds else "pooled", "circle-open"), (filled, "circle")):
+        marker = {"size": 10, "color": ACCENT, "symbol": symbol}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
     _label_rows(figure, [row.label for row in rows])
     figure.update_layout(title_text=escape(title))
     figure.update_xaxes(

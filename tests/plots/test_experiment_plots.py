@@ -36,8 +36,9 @@ def test_every_run_is_a_point_beside_the_pooled_figure() -> None:
 def test_a_mark_is_filled_where_the_difference_is_more_than_chance() -> None:
     rows = [row("sure", 0.1, 0.3, is_clear=True), row("unsure", -0.1, 0.3, runs=RUNS)]
     figure = plots.forest(rows, "Differences", "<image>", "beyond chance")
-    runs, bars, marks, filled = figure.data
+    runs, bars, marks, hollow, filled = figure.data
     assert figure.layout.xaxis.title.text == "points over &lt;image&gt;"
+    assert (hollow.name, hollow.marker.symbol) == ("over lesions and seeds", "circle-open")
     assert (filled.name, filled.marker.symbol) == ("beyond chance", "circle")
     assert runs.x == (50, 70, 60)
     assert runs.y == pytest.approx((1 - plots.SPREAD, 1, 1 + plots.SPREAD))
@@ -45,15 +46,14 @@ def test_a_mark_is_filled_where_the_difference_is_more_than_chance() -> None:
     assert marks.x == (pytest.approx(20), pytest.approx(10))
     assert marks.error_x.array[0] == pytest.approx(10)
     assert marks.marker.symbol == ("circle", "circle-open")
-    assert marks.name == "over lesions and seeds"
 
 
 def test_of_one_seed_no_interval_over_seeds_is_named() -> None:
     one = Estimate(0.2, 0.1, 0.3)
-    bars, marks, _ = plots.forest(
+    bars, marks, hollow, _ = plots.forest(
         [Row("x", one, one), Row("y", UNDEFINED, UNDEFINED)], "Differences", "image", "sure"
     ).data
-    assert marks.name == "pooled"
+    assert hollow.name == "pooled"
     assert marks.x[1] is None
     assert bars.x[3:] == (None, None, None)
 
