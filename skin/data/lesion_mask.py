@@ -1,4 +1,7 @@
-"""The outline of a lesion, found by its colour: rough, and enough to tell how much of the picture it fills."""
+"""The outline of a lesion, found by its colour: rough, and enough to tell how much of the picture it fills.
+
+The skin beside a lesion is another question, see `skin_mask` in `skin/audit/skin_tone.py`.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
