@@ -145,7 +145,14 @@ class GroupReport:
         told = [
             f"{row.said(self.groups[name].figures[gap.figure])} in {spaced(name)!r}" for name in (gap.higher, gap.lower)
         ]
-        return f"{row.label}: {' against '.join(told)}, a gap of {points(gap.difference)}."
+        return f"{row.label}: {' against '.join(told)}, a gap of {points(gap.difference)}.{self._too_narrow(gap)}"
+
+    def _too_narrow(self, gap: Gap) -> str:
+        """A warning where all images of a group are alike, which no resampling of them varies; "" otherwise."""
+        figures = [self.groups[name].figures[gap.figure] for name in (gap.higher, gap.lower)]
+        if all(figure.low < figure.high for figure in figures):
+            return ""
+        return " An interval of no width is too narrow: other lesions would differ where these do not."
 
     def _too_small(self) -> list[str]:
         """The groups without any figure, and those that have no sensitivity."""
