@@ -68,7 +68,7 @@ class Scope:
         ]
         decorated = [f"{kind} {share:.1%}" for kind, share in self.decorated.items()]
         return [
-            f"By {self.method}, {self.validation_refused:.1%} of {self.validation_images:,} validation images are refused, "
+            f"By the score {self.method} and plain checks of the picture, {self.validation_refused:.1%} of {self.validation_images:,} validation images are refused, "
             f"and {self.test_refused:.1%} of {self.test_images:,} test images.",
             f"Refused of what is no lesion: {', '.join(refused)}.",
             f"Refused of test lesions with something on them: {', '.join(decorated)}.",

@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from skin.evaluation.decision import DECISIONS, decision_metrics_of
 from skin.evaluation.metrics import METRICS
+from skin.evaluation.operating_point import SET_MISSES
 from skin.evaluation.reliability import SCORES, CalibrationReport
 from skin.evaluation.report import Report
 from skin.publishing.card_tables import UNDEFINED, interval, number
@@ -60,6 +61,12 @@ def calibration(told: CalibrationReport) -> Markup:
     known = {name: part.scores for name, part in parts.items() if part}
     rows = [[METRICS[name].label, *(interval(scores.get(name)) for scores in known.values())] for name in SCORES]
     return table(["Probabilities", *known], rows)
+
+
+def promise_missed(report: Report) -> list[str]:
+    """The diagnoses whose prediction sets hold the truth less often than promised, beyond chance, with how often."""
+    coverage = report.operating_point.coverage_by_class if report.operating_point else {}
+    return [f"{code}, {interval(held)}" for code, held in coverage.items() if held.high < 1 - 1 / SET_MISSES]
 
 
 def class_calibration(report: Report, told: CalibrationReport) -> Markup:

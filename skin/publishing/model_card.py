@@ -270,6 +270,7 @@ def _about_results(run: Run, report: Report) -> dict[str, Any]:
         "sentences": [*scope(report), best(report), challenging(report)],
         "warnings": warnings(report),
         "point": report.operating_point,
+        "promise_missed": decision_tables.promise_missed(report),
         "malignant": [run.task.diagnoses[index].name.lower() for index in run.task.malignant],
         "target": TARGET_SENSITIVITY,
         "risk_rule": RISK_RULE,
@@ -314,8 +315,8 @@ def _limits(run: Run, report: Report, sheet: Datasheet | None) -> list[str]:
         "Training, validation and test images come from one data set: no figure is of another clinic, camera or population.",
         f"This is one training of one split with the seed {run.config.seed}: another one comes out otherwise, by an amount that the "
         "intervals do not tell.",
-        f"An image that is not refused gets one of {len(run.task)} diagnoses, whatever it shows; refusing is no part of the "
-        "ONNX file.",
+        f"An image that is not refused gets one of {len(run.task)} diagnoses, whatever it shows; and the ONNX file by itself "
+        "refuses none.",
         "Every share depends on which diagnoses the images show and how hard they are: where these are more or less common, "
         "accuracy, predictive values and how much is called low risk are others.",
         "A heatmap shows where the network found evidence, not why, and is no check of the answer.",

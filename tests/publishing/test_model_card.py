@@ -12,6 +12,7 @@ from skin.audit.audit import AUDITS, load_step
 from skin.data.datasheet import Datasheet
 from skin.errors import UserError
 from skin.evaluation.decision import decision_metrics_of
+from skin.evaluation.operating_point import SET_MISSES
 from skin.evaluation.report import load_report
 from skin.inference.predictor import SHIPPED
 from skin.publishing import card_tables
@@ -98,6 +99,20 @@ def test_every_decision_rule_and_target_stands_with_its_figures(copy: Run) -> No
     assert card_tables.interval(report.calibration.before.scores["ece"]) in told
     for code, coverage in report.operating_point.coverage_by_class.items():
         assert re.search(rf"^\| {code} \|.* {re.escape(card_tables.interval(coverage))} \|$", told, re.M)
+
+
+@pytest.mark.parametrize(("run", "missed"), [(SHIPPED_RUNS[0], ["akiec"]), (SHIPPED_RUNS[1], [])])
+def test_a_promise_that_the_test_part_did_not_keep_is_said(run: Run, missed: list[str]) -> None:
+    said = section(str(model_card(run)), "Calibration and prediction sets")
+    coverage = load_report(run.report_path)["test"].operating_point.coverage_by_class
+    assert [code for code, held in coverage.items() if held.high < 1 - 1 / SET_MISSES] == missed
+    assert re.findall(r"missed beyond chance for (\w+)", said) == missed
+
+
+def test_a_network_that_refuses_nothing_says_so_beside_its_example(copy: Run) -> None:
+    assert "nothing in these files refuses what is no lesion" in section(
+        str(model_card(copy)), "Use it without this software"
+    )
 
 
 def test_what_the_data_were_is_told_from_the_datasheet(judged_run: Run) -> None:

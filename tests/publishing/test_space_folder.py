@@ -69,6 +69,7 @@ def check(address: str, folder: Path) -> None:
     record = with_client.predict(handle_file(str(image)), 50, "male", "back", api_name="/predict")
     assert record["run"] == SHIPPED_RUNS[1].name
     assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert (record["in_scope"], record["reason"] != "") == (False, True)  # its audit came along, and noise is no lesion
 
 
 @pytest.mark.slow
