@@ -94,7 +94,8 @@ def test_similar_cases_stand_below_the_answer_with_their_shares(gated: Workspace
     assert cases.count("<li>") == SHOWN
     assert "confirmed by histology; 40 years, female, back" in cases
     assert '<th scope="row">' in cases
-    assert "<img" not in cases  # the data set is not at hand
+    assert "<img" not in cases
+    assert "Their pictures are not shown, because the data set is not at hand" in cases
 
 
 @pytest.mark.parametrize("content", [None, b"damaged"], ids=["gone", "damaged"])
