@@ -77,10 +77,10 @@ _ORIENTED = (
 """The orientations of `skin.data.views.orient` in words."""
 
 
-def _changes_figure(record: Orientations) -> go.Figure:
+def _changes_figure(record: Orientations) -> go.Figure | None:
     changes = {"all": record.one_view.diagnosis, **record.one_view.by_diagnosis}
-    rows = {name: {"one view": share} for name, share in changes.items()}
-    return plots.dots("Another diagnosis when turned", "by the true diagnosis", rows)
+    rows = {name: {"one view": share} for name, share in changes.items() if np.isfinite(share.value)}
+    return plots.dots("Another diagnosis when turned", "by the true diagnosis", rows) if rows else None
 
 
 # Robustness
