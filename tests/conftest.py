@@ -1,5 +1,6 @@
 """What several tests need: a workspace, a small drawn data set, one really trained run."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -127,24 +128,23 @@ def trained_run(shared_workspace: Workspace, demo: Dataset, made_once: Callable[
         train(Run.create(workspace, "trained", config), workspace)
 
     made = made_once("trained", train_it)
-    for folder in ("pixels", "features", "runs"):
-        shutil.copytree(getattr(made, folder), getattr(shared_workspace, folder), dirs_exist_ok=True)
+    for folder in (made.pixels, made.features, made.runs / "trained"):
+        shutil.copytree(folder, shared_workspace.home / folder.relative_to(made.home), dirs_exist_ok=True)
     return Run(shared_workspace.runs / "trained")
 
 
 @pytest.fixture(scope="session")
 def audited(trained_run: Run, made_once: Callable[..., Workspace], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The trained run with its whole audit, in a folder of its own; tests only read it."""
+    """A run of the head alone whose training ended with the whole audit, in a folder of its own; tests only read it."""
 
     def audit_it(workspace: Workspace) -> None:
-        from skin.audit.audit import run_audit
+        from skin.training.loop import train
 
-        run = Run(workspace.home / "audited")
-        shutil.copytree(trained_run.folder, run.folder)
-        run_audit(run, datasets.load("demo", workspace), workspace)
+        config = dataclasses.replace(trained_run.config, stage2_epochs=0, audit=True)
+        train(Run.create(workspace, "audited", config), workspace)
 
     made = made_once("audited", audit_it)
-    return Run(shutil.copytree(made.home / "audited", tmp_path_factory.mktemp("audited") / "audited"))
+    return Run(shutil.copytree(made.runs / "audited", tmp_path_factory.mktemp("audited") / "audited"))
 
 
 @pytest.fixture

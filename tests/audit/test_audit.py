@@ -57,8 +57,8 @@ def test_a_damaged_step_alone_is_computed_again(
     before, path = times(own_audited), own_audited.audit_folder / file
     path.unlink() if damage is None else path.write_bytes(damage)
     assert missing_steps(own_audited) == [step_of(file)]
-    if damage is not None:
-        return  # one repair of each file is enough
+    if damage is not None or file != f"{step_of(file)}.json":
+        return  # one repair of each step is enough
     run_audit(own_audited, demo, shared_workspace)
     changed = {name for name, time in times(own_audited).items() if time != before[name]}
     assert changed == {f"{step_of(file)}.json", *AUDITS[step_of(file)].arrays}

@@ -10,9 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 from joblib import cpu_count
+from typer.testing import CliRunner
 from waiting import wait_until
 
 from skin import jobs
+from skin.cli.main import app
 from skin.config import TrainConfig
 from skin.data.dataset import Dataset
 from skin.engines.engine import ENGINES, LOCAL, Job, settled
@@ -62,7 +64,8 @@ def test_a_training_is_seen_alive_is_stopped_killed_and_resumed(
     with pytest.raises(UserError, match=r"tried is \w+ already"):
         jobs.claim(run)
 
-    jobs.stop(run)
+    stopped = CliRunner().invoke(app, ["stop", run.name, "--home", str(workspace.home)])
+    assert stopped.exit_code == 0, stopped.stderr
     wait_until(lambda: run.status().state is State.STOPPED)
     wait_until(lambda: not run.status().is_alive)
     assert [epoch.epoch for epoch in run.history()] == list(range(1, len(run.history()) + 1))

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from commands import command
 from small import SMALL
 from waiting import wait_until
 
@@ -79,19 +80,15 @@ def test_a_batch_that_two_devices_share_teaches_what_it_teaches_one(fitted: tupl
     np.testing.assert_allclose(alone, expected, atol=1e-4)
 
 
-def resume(workspace: Workspace, run: Run) -> list[str]:
-    return [sys.executable, "-m", "skin", "resume", run.name, "--home", str(workspace.home)]
-
-
 @pytest.mark.exhaustive
 def test_a_run_on_two_devices_ends_as_on_one_also_after_a_kill(workspace: Workspace, demo: Dataset) -> None:
     config = {**SMALL, "dataset": demo.name, "model": "multimodal", "stage1_epochs": 6, "stage2_epochs": 0}
     one, two = (Run.create(workspace, f"on-{n}", TrainConfig.from_preset("demo", **config, devices=n)) for n in (1, 2))
-    subprocess.run(resume(workspace, one), cwd=PROJECT, env=ON_TWO, check=True, capture_output=True)
-    with subprocess.Popen(resume(workspace, two), cwd=PROJECT, env=ON_TWO) as process:
+    subprocess.run(command(workspace, "resume", one.name), cwd=PROJECT, env=ON_TWO, check=True, capture_output=True)
+    with subprocess.Popen(command(workspace, "resume", two.name), cwd=PROJECT, env=ON_TWO) as process:
         wait_until(lambda: len(two.history()) >= 2, 900)
         process.send_signal(signal.SIGKILL)
-    subprocess.run(resume(workspace, two), cwd=PROJECT, env=ON_TWO, check=True, capture_output=True)
+    subprocess.run(command(workspace, "resume", two.name), cwd=PROJECT, env=ON_TWO, check=True, capture_output=True)
 
     assert two.status().state is State.FINISHED
     assert len(two.history()) == 6
