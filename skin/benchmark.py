@@ -167,19 +167,24 @@ def _exported(classifier: Classifier) -> OnnxNetwork:
         return OnnxNetwork(path, HAM10000)
 
 
-def _prediction(workspace: Workspace) -> float:
-    classifier = build_classifier(_CONFIG, HAM10000, workspace)
-    network = _exported(classifier)
-    content = datasets.load("demo", workspace).images[0].path.read_bytes()
-    patients = HAM10000.unknown[None]
+def _prediction(n_images: int) -> Callable[[Workspace], float]:
+    def measure_prediction(workspace: Workspace) -> float:
+        classifier = build_classifier(_CONFIG, HAM10000, workspace)
+        network = _exported(classifier)
+        contents = [image.path.read_bytes() for image in datasets.load("demo", workspace).images[:n_images]]
+        patients = np.repeat(HAM10000.unknown[None], n_images, axis=0)
 
-    def keras_predict() -> object:
-        return classifier.network.predict([prepare(content, _CONFIG.image_size)[None], patients], verbose=0)
+        def keras_predict() -> object:
+            pixels = np.stack([prepare(content, _CONFIG.image_size) for content in contents])
+            return classifier.network.predict([pixels, patients], verbose=0)
 
-    def ours() -> object:
-        return encode_image(network, prepare(content, _CONFIG.image_size), 1).probabilities(patients)
+        def ours() -> object:  # a batch of uploads, or of a folder, is answered one after the other
+            pictures = (prepare(content, _CONFIG.image_size) for content in contents)
+            return [encode_image(network, picture, 1).probabilities(patients[:1]) for picture in pictures]
 
-    return _ratio(keras_predict, ours, repeats=15)
+        return _ratio(keras_predict, ours, repeats=15)
+
+    return measure_prediction
 
 
 def _questions(workspace: Workspace) -> float:
@@ -266,7 +271,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "normalization": Benchmark(
         "a training step with our batch normalisation against Keras' own", "x", 1.2, _normalization
     ),
-    "predict": Benchmark("one prediction, bytes to probabilities, against Keras predict", "x", 5, _prediction),
+    "predict": Benchmark("one prediction, bytes to probabilities, against Keras predict", "x", 5, _prediction(1)),
+    "batch": Benchmark("a batch of 32 predictions against Keras predict on all 32 at once", "x", 2.5, _prediction(32)),
     "questions": Benchmark(
         "a prediction with every class's heat map and every what-if of its patient, against it alone",
         "x",
