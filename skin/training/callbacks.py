@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import keras
+import numpy as np
 import psutil
 
 from skin.config import Stage
@@ -16,13 +17,18 @@ from skin.errors import UserError
 from skin.progress import Item, Progress, silent
 from skin.run import Run, State
 from skin.training import pace
-from skin.training.checkpoint import Arrays, arrays_of
+from skin.training.checkpoint import Arrays
 
 BUILDING = "building the network"
 
 _REPORT_SECONDS = 1.0
 _PHASES = {State.PREPARING: pace.PREPARING, State.EVALUATING: pace.EVALUATING}
 """States that are a phase of their own; the stages of training begin with their first epoch."""
+
+
+def arrays_of(variables: Iterable[Any]) -> Arrays:
+    """Copies of the values of Keras variables."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 class LastWeights(keras.callbacks.Callback):

@@ -11,12 +11,11 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,11 +45,6 @@ class Checkpoint:
         """The epoch after which it was made, and what was wrong with a newer one, in words."""
         last = self.history[-1]
         return f"after epoch {last.epoch} of stage {last.stage}{f' ({self.remark})' if self.remark else ''}"
-
-
-def arrays_of(variables: Iterable[Any]) -> Arrays:
-    """Copies of the values of Keras variables."""
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def save(run: Run, checkpoint: Checkpoint) -> None:

@@ -42,8 +42,8 @@ from skin.run import Epoch, Run, State
 from skin.task import Task
 from skin.training import checkpoint, devices
 from skin.training.batches import Batches, Examples
-from skin.training.callbacks import LastWeights, Monitor
-from skin.training.checkpoint import Arrays, Checkpoint, arrays_of
+from skin.training.callbacks import LastWeights, Monitor, arrays_of
+from skin.training.checkpoint import Arrays, Checkpoint
 from skin.training.data import Material, load_material
 from skin.training.exporting import in_float32, inference_network, save_weights
 from skin.training.features import features_path, frozen_features

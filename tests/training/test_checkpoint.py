@@ -15,8 +15,6 @@ from skin.training import checkpoint
 from skin.training.checkpoint import Checkpoint
 from skin.workspace import Workspace
 
-pytestmark = pytest.mark.slow
-
 FIRST = Epoch(1, 1, 1.5, 0.5, 1.4, 0.6, 0.5, 1e-3, 2.0, 100.0)
 EPOCHS = (FIRST, dataclasses.replace(FIRST, epoch=2), dataclasses.replace(FIRST, stage=2))
 
