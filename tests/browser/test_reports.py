@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -124,13 +125,23 @@ def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
     expect(page.get_by_role("status").filter(has_text="Choose at least two runs")).to_be_visible()
 
 
+@contextmanager
+def kept(page: Page) -> Iterator[None]:
+    """Returns when the browser has stored what is chosen within: who leaves the page sooner has chosen nothing."""
+    before = page.evaluate("localStorage.getItem('baseline')")
+    yield
+    page.wait_for_function("before => localStorage.getItem('baseline') !== before", arg=before)
+
+
 def test_a_pinned_baseline_is_remembered(visit: Visit, twin: str) -> None:
     page = visit(f"comparison&run={twin}")
-    page.get_by_label("Keep trained as the baseline").check()
+    with kept(page):
+        page.get_by_label("Keep trained as the baseline").check()
     page = visit("comparison&run=ham10000-image")
     expect(page.get_by_label("Keep trained as the baseline")).to_be_checked()
     expect(page.get_by_text("ham10000-image is left out. The test sets differ")).to_be_visible()
-    page.get_by_label("Keep trained as the baseline").uncheck()
+    with kept(page):
+        page.get_by_label("Keep trained as the baseline").uncheck()
     expect(page.get_by_label("Keep trained as the baseline")).to_be_hidden()  # two runs that cannot be compared
     visit(f"comparison&run={twin}")
     expect(page.get_by_label("Keep trained as the baseline")).not_to_be_checked()
