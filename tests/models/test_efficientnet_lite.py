@@ -56,7 +56,7 @@ def test_the_file_holds_exactly_the_variables_of_the_network(pretrained: keras.M
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_file_is_small_enough_to_ship(name: str) -> None:
-    assert weights_of(name).stat().st_size < 11_000_000
+    assert weights_of(name).stat().st_size < 10_000_000
 
 
 @pytest.mark.parametrize(("image_size", "side"), [(32, 1), (100, 4), (224, 7)])
