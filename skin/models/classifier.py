@@ -84,10 +84,7 @@ def _build(config: TrainConfig, task: Task, workspace: Workspace) -> Classifier:
     backbone = build_backbone(config, workspace)
     embedding = keras.Input(backbone.output.shape[-1:], name="embedding")
     patients = [keras.Input((task.width,), name="patient")] if config.model == "multimodal" else []
-    last, hidden = _HEADS[config.head](config, embedding, patients)
-    logits = layers.Dense(len(task), dtype="float32", name="logits")(last)
-    if config.head == "additive" and patients:
-        logits = layers.Add(dtype="float32", name="sum")([logits, _patient_logits(config, len(task), patients[0])])
+    logits, hidden = _HEADS[config.head](config, len(task), embedding, patients)
     head = keras.Model([embedding, *patients], logits, name="head")
     image = keras.Input(backbone.input.shape[1:], dtype="uint8", name="image")
     pooled = layers.GlobalAveragePooling2D()(backbone(image))
@@ -95,7 +92,11 @@ def _build(config: TrainConfig, task: Task, workspace: Workspace) -> Classifier:
     return Classifier(backbone, head, network, hidden)
 
 
-def _fair_head(config: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
+def _logits(n_classes: int, x: Any) -> Any:
+    return layers.Dense(n_classes, dtype="float32", name="logits")(x)
+
+
+def _fair_head(config: TrainConfig, n_classes: int, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
     """Both models get one head of one width; the patient branch is concatenated to its hidden layer."""
     x = layers.Dropout(config.dropout)(embedding)
     x = layers.Dense(config.head_width, activation="relu", name="hidden")(x)
@@ -103,12 +104,16 @@ def _fair_head(config: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
         branch = layers.Dense(32, activation="relu", name="patient_hidden")(patients[0])
         x = layers.Concatenate()([x, branch])
     x = layers.Dropout(config.dropout)(x)
-    return x, ("hidden",)
+    return _logits(n_classes, x), ("hidden",)
 
 
-def _additive_head(config: TrainConfig, embedding: Any, _: list[Any]) -> tuple[Any, tuple[str, ...]]:
+def _additive_head(
+    config: TrainConfig, n_classes: int, embedding: Any, patients: list[Any]
+) -> tuple[Any, tuple[str, ...]]:
     """The image-only head; what is known of the patient adds to its logits and cannot change how a picture is read."""
-    return _fair_head(config, embedding, [])
+    logits, hidden = _fair_head(config, n_classes, embedding, [])
+    added = [_patient_logits(config, n_classes, patient) for patient in patients]
+    return (layers.Add(dtype="float32", name="sum")([logits, *added]) if added else logits), hidden
 
 
 def _patient_logits(config: TrainConfig, n_classes: int, patient: Any) -> Any:
@@ -120,7 +125,7 @@ def _patient_logits(config: TrainConfig, n_classes: int, patient: Any) -> Any:
     )
 
 
-def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
+def _reference_head(_: TrainConfig, n_classes: int, embedding: Any, patients: list[Any]) -> tuple[Any, tuple[str, ...]]:
     """The layers of the reference system, whose two models differ in more than the patient."""
     x = layers.Dropout(0.5)(embedding)
     x = layers.Dense(128, activation="relu", name="hidden")(x)
@@ -131,7 +136,7 @@ def _reference_head(_: TrainConfig, embedding: Any, patients: list[Any]) -> tupl
         x = layers.Dense(64, activation="relu", name="fusion")(layers.Concatenate()([x, branch]))
         hidden = ("hidden", "fusion")
     x = layers.Dropout(0.3)(x)
-    return x, hidden
+    return _logits(n_classes, x), hidden
 
 
 _HEADS = {"fair": _fair_head, "additive": _additive_head, "reference": _reference_head}
