@@ -88,8 +88,7 @@ def skin_mask(lightness: Floats) -> Mask:
     Left out are the corners, the black frame, reflections, the centre, and what is darker by Otsu's threshold (1979).
 
     It is no complement of `lesion_mask`, which gives the one part that is most likely the lesion, so that its size means
-    something; here whatever may be no bare skin goes, every dark part and a margin around it. With that lesion instead, one
-    in twenty images of HAM10000 gets another tone, and its angle differs by up to 22 degrees.
+    something; here whatever may be no bare skin goes, every dark part and a margin around it.
     """
     size = len(lightness)
     smooth = ndimage.gaussian_filter(lightness, size / 100)
