@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from served_app import App
 
 from skin.data.dataset import Dataset
-from skin.ui.shell import TABS
+from skin.ui.shell import TABS, Tab
 
 GRADIO_OWN = (".empty", ".search-input")
 """Selectors of Gradio 6.31's own findings: an empty component's label has no role, a table's search only a title."""
@@ -47,8 +47,8 @@ FULL: dict[str, Callable[[Page, Path], None]] = {
 """What fills each tab, by its key."""
 
 
-DARK = "document.body.classList.add('dark')"
-"""The script that does to a page what Gradio does where a browser prefers dark ones."""
+DARK, LIGHT = "document.body.classList.add('dark')", "document.body.classList.remove('dark')"
+"""The scripts that do to a page what Gradio does where a browser prefers dark ones, and undo it."""
 
 ALL_RULES: dict[str, Any] = {"resultTypes": ["violations"]}
 
@@ -84,12 +84,20 @@ def findings(page: Page, options: dict[str, Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("key", [tab.key for tab in TABS])
-def test_a_full_tab_has_no_serious_finding(app: App, page: Page, demo: Dataset, key: str) -> None:
-    page.goto(f"{app.url}?tab={key}&__theme=light")
-    page.wait_for_function("window.followedLink")
-    FULL[key](page, demo.images[0].path)
-    assert lasting_findings(page) == []
+@pytest.fixture(scope="module")
+def full_page(app: App, shared_page: Page) -> Page:
+    """A page in light mode, opened once."""
+    shared_page.goto(f"{app.url}?__theme=light")
+    shared_page.wait_for_function("window.followedLink")
+    return shared_page
+
+
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.key)
+def test_a_full_tab_has_no_serious_finding(full_page: Page, demo: Dataset, tab: Tab) -> None:
+    full_page.evaluate(LIGHT)
+    full_page.get_by_role("tab", name=tab.title, exact=True).click()
+    FULL[tab.key](full_page, demo.images[0].path)
+    assert lasting_findings(full_page) == []
 
 
 @pytest.mark.exhaustive

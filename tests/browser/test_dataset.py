@@ -12,10 +12,16 @@ from served_app import App
 Visit = Callable[[str], Page]
 
 
-def opened(visit: Visit) -> Page:
-    page = visit("dataset")  # with the demo data, which nobody has to open
-    expect(page.locator(".synthetic")).to_be_visible()
-    return page
+@pytest.fixture(scope="module")
+def opened(app: App, shared_page: Page) -> Page:
+    """The tab with the demo data, which nobody has to open: each test resets the filters that it sets."""
+    shared_page.goto(f"{app.url}?tab=dataset")
+    expect(shared_page.locator(".synthetic")).to_be_visible()
+    return shared_page
+
+
+def show(page: Page, section: str) -> None:
+    page.get_by_role("tab", name=section, exact=True).click()
 
 
 def choose(page: Page, filter_name: str, option: str) -> None:
@@ -25,17 +31,18 @@ def choose(page: Page, filter_name: str, option: str) -> None:
 
 
 def test_every_section_shows_the_filtered_images(visit: Visit) -> None:
-    page = opened(visit)
-    page.get_by_role("tab", name="Predict", exact=True).click()
-    page.get_by_role("tab", name="Many images", exact=True).click()
-    page.get_by_role("tab", name="Dataset", exact=True).click()
+    page = visit("dataset")
+    expect(page.locator(".synthetic")).to_be_visible()
+    show(page, "Predict")
+    show(page, "Many images")
+    show(page, "Dataset")
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
 
     choose(page, "Diagnosis", "mel Melanoma")
     expect(page.locator(".facts").filter(has_text="classes")).to_contain_text("1 of 7")
     expect(page.locator(".counts").first).to_contain_text("100.0%")
 
-    page.get_by_role("tab", name="Images", exact=True).click()
+    show(page, "Images")
     expect(page.get_by_role("img", name="Melanoma (synthetic)").first).to_be_visible()
     page.get_by_role("button", name="Next page").click()
     expect(page.get_by_text("Images 25 to")).to_be_visible()
@@ -47,72 +54,68 @@ def test_every_section_shows_the_filtered_images(visit: Visit) -> None:
     page.get_by_text("Show the true diagnosis of this example").click()
     expect(page.locator(".truth")).to_contain_text("Melanoma (DEMO_")
 
-    page.get_by_role("tab", name="Dataset", exact=True).click()
-    page.get_by_role("tab", name="Classes", exact=True).click()
+    show(page, "Dataset")
+    show(page, "Classes")
     expect(page.get_by_role("row", name="mel Melanoma")).to_contain_text("100.0%")
     page.get_by_role("button", name="Reset", exact=True).click()
     expect(page.get_by_role("row", name="mel Melanoma")).not_to_contain_text("100.0%")
 
 
-def test_filters_that_fit_nothing_say_what_to_do(visit: Visit) -> None:
-    page = opened(visit)
-    page.get_by_label("Unknown age").uncheck()
-    page.get_by_label("number input for Age from").fill("119")
-    page.keyboard.press("Tab")
+def test_filters_that_fit_nothing_say_what_to_do(opened: Page) -> None:
+    opened.get_by_label("Unknown age").uncheck()
+    opened.get_by_label("number input for Age from").fill("119")
+    opened.keyboard.press("Tab")
 
-    expect(page.get_by_text("No image fits these filters")).to_be_visible()
-    page.get_by_label("number input for Age to").fill("10")
-    page.keyboard.press("Tab")
-    expect(page.get_by_text("No age lies between 119 and 10")).to_be_visible()
+    expect(opened.get_by_text("No image fits these filters")).to_be_visible()
+    opened.get_by_label("number input for Age to").fill("10")
+    opened.keyboard.press("Tab")
+    expect(opened.get_by_text("No age lies between 119 and 10")).to_be_visible()
 
-    page.get_by_role("button", name="Reset", exact=True).click()
-    expect(page.locator(".counts").first).to_be_visible()
+    opened.get_by_role("button", name="Reset", exact=True).click()
+    expect(opened.locator(".counts").first).to_be_visible()
 
 
-def test_the_table_is_searched_and_downloaded(visit: Visit, tmp_path: Path) -> None:
-    page = opened(visit)
-    page.get_by_role("tab", name="Table", exact=True).click()
-    page.get_by_label("Search").fill("melanoma")
-    expect(page.get_by_text("found, all shown")).to_be_visible()
+def test_the_table_is_searched_and_downloaded(opened: Page, tmp_path: Path) -> None:
+    show(opened, "Table")
+    opened.get_by_label("Search").fill("melanoma")
+    expect(opened.get_by_text("found, all shown")).to_be_visible()
 
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV").click()
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Download CSV").click()
     download.value.save_as(tmp_path / "images.csv")
     assert set(pd.read_csv(tmp_path / "images.csv")["diagnosis"]) == {"mel"}
 
 
-def test_the_leak_is_seen(visit: Visit) -> None:
-    page = opened(visit)
-    page.get_by_role("tab", name="Splits", exact=True).click()
+def test_the_leak_is_seen(opened: Page) -> None:
+    show(opened, "Splits")
 
-    expect(page.get_by_text("test images shows a lesion of the training part")).to_be_visible()
-    expect(page.get_by_text("show a lesion of the training part")).to_be_visible()
+    expect(opened.get_by_text("test images shows a lesion of the training part")).to_be_visible()
+    expect(opened.get_by_text("show a lesion of the training part")).to_be_visible()
 
 
-COVERED_TITLES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => {
+COVERED_TITLES = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.checkVisibility()).filter((plot) => {
     const [bar, title] = [".modebar", ".gtitle"].map((part) => plot.querySelector(part).getBoundingClientRect());
     return bar.left < title.right && title.left < bar.right && bar.top < title.bottom && title.top < bar.bottom;
 }).length"""
 
 
-def test_the_buttons_of_a_figure_never_lie_over_its_title(visit: Visit) -> None:
-    page = opened(visit)
-    expect(page.locator(".js-plotly-plot .gtitle")).to_have_count(4)
-    for width in (1440, 900, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.locator(".js-plotly-plot").first.hover()
+def test_the_buttons_of_a_figure_never_lie_over_its_title(opened: Page) -> None:
+    show(opened, "Figures")
+    expect(opened.locator(".js-plotly-plot:visible .gtitle")).to_have_count(4)
+    for width in (900, 390, 1440):
+        opened.set_viewport_size({"width": width, "height": 900})
+        opened.locator(".js-plotly-plot:visible").first.hover()
 
-        assert page.evaluate(COVERED_TITLES) == 0
+        assert opened.evaluate(COVERED_TITLES) == 0
 
 
-def test_a_folder_that_is_none_is_refused_and_the_page_goes_on(visit: Visit) -> None:
-    page = opened(visit)
-    page.get_by_label("A folder").check()
-    page.get_by_label("Path of the folder").fill("/no/such/folder")
-    page.keyboard.press("Enter")
+def test_a_folder_that_is_none_is_refused_and_the_page_goes_on(opened: Page) -> None:
+    opened.get_by_label("A folder").check()
+    opened.get_by_label("Path of the folder").fill("/no/such/folder")
+    opened.keyboard.press("Enter")
 
-    expect(page.get_by_role("alert").filter(has_text="neither a data set nor a folder")).to_be_visible()
-    expect(page.locator(".synthetic")).to_be_visible()
+    expect(opened.get_by_role("alert").filter(has_text="neither a data set nor a folder")).to_be_visible()
+    expect(opened.locator(".synthetic")).to_be_visible()
 
 
 @pytest.fixture

@@ -18,6 +18,14 @@ from skin.ui.performance.export import DOWNLOADS
 Visit = Callable[[str], Page]
 
 
+@pytest.fixture(scope="module")
+def report(app: App, shared_page: Page) -> Page:
+    """The report of `trained`, opened once: each test works another part of it."""
+    shared_page.goto(f"{app.url}?tab=performance&run=trained")
+    expect(shared_page.get_by_role("heading", name="trained, test part")).to_be_visible()
+    return shared_page
+
+
 @pytest.fixture
 def twin(app: App) -> Iterator[str]:
     """A second run, which differs from `trained` in nothing but its name."""
@@ -32,30 +40,26 @@ def upload(page: Page, path: Path) -> None:
     chooser.value.set_files(path)
 
 
-def test_a_cell_of_the_matrix_shows_its_images(visit: Visit, app: App) -> None:
-    page = visit("performance&run=trained")
-    expect(page.get_by_role("heading", name="trained, test part")).to_be_visible()
+def test_a_cell_of_the_matrix_shows_its_images(report: Page, app: App) -> None:
     confusion = load_report(app.workspace.runs / "trained" / "report.json")["test"].confusion
     truth, predicted = max(((t, p) for t in range(7) for p in range(7)), key=lambda cell: confusion[cell[0]][cell[1]])
-    page.locator(f'button[data-truth="{truth}"][data-predicted="{predicted}"]').click()
-    expect(page.get_by_role("heading", name=f"{confusion[truth][predicted]} image")).to_be_visible()
-    expect(page.locator(".pictures img")).to_have_count(min(confusion[truth][predicted], 24))
+    report.locator(f'button[data-truth="{truth}"][data-predicted="{predicted}"]').click()
+    expect(report.get_by_role("heading", name=f"{confusion[truth][predicted]} image")).to_be_visible()
+    expect(report.locator(".pictures img")).to_have_count(min(confusion[truth][predicted], 24))
 
 
-def test_the_matrix_is_worked_by_keyboard(visit: Visit) -> None:
-    page = visit("performance&run=trained")
-    cell = page.locator("button.cell").nth(5 * 7 + 5)
+def test_the_matrix_is_worked_by_keyboard(report: Page) -> None:
+    cell = report.locator("button.cell").nth(5 * 7 + 5)
     cell.focus()
-    page.keyboard.press("Enter")
+    report.keyboard.press("Enter")
     expect(cell).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_role("heading", name="Melanocytic nevus recognised")).to_be_visible()
+    expect(report.get_by_role("heading", name="Melanocytic nevus recognised")).to_be_visible()
 
 
-def test_the_threshold_is_picked_by_keyboard(visit: Visit) -> None:
-    page = visit("performance&run=trained")
-    table = page.locator(".thresholds").filter(has_text="Picked")
+def test_the_threshold_is_picked_by_keyboard(report: Page) -> None:
+    table = report.locator(".thresholds").filter(has_text="Picked")
     expect(table).to_contain_text("Picked")
-    slider = page.get_by_role("slider", name="Threshold for malignant")
+    slider = report.get_by_role("slider", name="Threshold for malignant")
     slider.press("End")
     expect(table).to_contain_text("Picked 1.0000")
     malignant = table.get_by_role("row", name="Malignant images missed").get_by_role("cell").last
@@ -67,15 +71,28 @@ def test_the_threshold_is_picked_by_keyboard(visit: Visit) -> None:
     expect(malignant).to_have_text(f"0 of {of}")
 
 
-def test_predictive_values_follow_the_prevalence(visit: Visit) -> None:
-    page = visit("performance&run=trained")
-    targets = page.locator(".thresholds").filter(has_text="Set to find 95%")
+def test_validation_and_downloads(report: Page, app: App, tmp_path: Path) -> None:
+    report.get_by_label("Validation").check()
+    expect(report.get_by_role("heading", name="trained, validation part")).to_be_visible()
+    for kind, suffix in (("HTML", "html"), ("JSON", "json"), ("CSV", "csv")):
+        with report.expect_download() as download:
+            report.get_by_role("button", name=re.compile(rf"Download: .*{kind}")).click()
+        download.value.save_as(tmp_path / f"saved.{suffix}")
+    expected = load_report(app.workspace.runs / "trained" / "report.json")["validation"].headline["accuracy"].value
+    assert json.loads((tmp_path / "saved.json").read_text())["accuracy"]["value"] == expected
+    assert f"{expected:.3f}" in (tmp_path / "saved.html").read_text()
+    report.get_by_label("Test", exact=True).check()
+    expect(report.get_by_role("heading", name="trained, test part")).to_be_visible()
+
+
+def test_predictive_values_follow_the_prevalence(report: Page) -> None:
+    targets = report.locator(".thresholds").filter(has_text="Set to find 95%")
     value = targets.get_by_role("row", name="Positive predictive value").get_by_role("cell").nth(2)
     expect(value).not_to_be_empty()
     before = value.inner_text()
-    page.get_by_label("Prevalence", exact=True).locator("visible=true").click()
-    page.get_by_role("option", name="Typed in").click()
-    shares = page.get_by_label("Share of each diagnosis").locator("visible=true")
+    report.get_by_label("Prevalence", exact=True).locator("visible=true").click()
+    report.get_by_role("option", name="Typed in").click()
+    shares = report.get_by_label("Share of each diagnosis").locator("visible=true")
     expect(shares).to_have_value(re.compile("akiec="))
     shares.fill("akiec=0.01, bcc=0.01, bkl=0.01, df=0.01, mel=0.01, nv=0.94, vasc=0.01")
     shares.blur()
@@ -83,20 +100,7 @@ def test_predictive_values_follow_the_prevalence(visit: Visit) -> None:
     assert float(value.inner_text().split()[0]) < float(before.split()[0])
     shares.fill("mel=1")
     shares.blur()
-    expect(page.get_by_text("The prevalence lacks akiec").first).to_be_visible()
-
-
-def test_validation_and_downloads(visit: Visit, app: App, tmp_path: Path) -> None:
-    page = visit("performance&run=trained")
-    page.get_by_label("Validation").check()
-    expect(page.get_by_role("heading", name="trained, validation part")).to_be_visible()
-    for kind, suffix in (("HTML", "html"), ("JSON", "json"), ("CSV", "csv")):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=re.compile(rf"Download: .*{kind}")).click()
-        download.value.save_as(tmp_path / f"saved.{suffix}")
-    expected = load_report(app.workspace.runs / "trained" / "report.json")["validation"].headline["accuracy"].value
-    assert json.loads((tmp_path / "saved.json").read_text())["accuracy"]["value"] == expected
-    assert f"{expected:.3f}" in (tmp_path / "saved.html").read_text()
+    expect(report.get_by_text("The prevalence lacks akiec").first).to_be_visible()
 
 
 def test_predictions_made_elsewhere_are_judged(visit: Visit, tmp_path: Path) -> None:
