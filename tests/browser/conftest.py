@@ -2,11 +2,10 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from served_app import App
 
 from skin import jobs
@@ -35,27 +34,29 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def visitor(browser: Browser) -> Iterator[Page]:
-    """The page of a new visitor, whose browser knows nothing."""
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that keeps the scripts of the app: to load and compile them takes most of the time of opening a page."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     context.set_default_timeout(60_000)
-    yield context.new_page()
+    yield context
     context.close()
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that no other test sees."""
-    with visitor(browser) as page:
-        yield page
+def page(context: BrowserContext) -> Iterator[Page]:
+    """The page of a new visitor: nothing that an earlier one has chosen is remembered."""
+    page = context.new_page()
+    yield page
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")
+    page.close()
 
 
 @pytest.fixture(scope="module")
-def shared_page(browser: Browser) -> Iterator[Page]:
-    """One page for all tests of a module that ask for it, as to open a tab takes longest."""
-    with visitor(browser) as page:
-        yield page
+def shared_page(context: BrowserContext) -> Page:
+    """The page of one visitor for all tests of a module that ask for it."""
+    return context.new_page()
 
 
 @pytest.fixture(scope="session")
