@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -32,8 +33,8 @@ settings.load_profile("busy machine")
 
 ALL_SLOW = "\npytestmark = pytest.mark.slow\n"
 BROWSER = Path(__file__).parent / "browser"
-TAKE_LONG = {"trained_run", "audited", "ray_address"}
-"""Fixtures that train, audit or start a cluster."""
+TAKE_LONG = ("ray_address", "trained_run", "audited")
+"""Fixtures that start a cluster, train or audit."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -48,12 +49,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what is exhaustive, trains or starts a cluster, and begin with the files that take long.
 
     xdist hands the files out in this order, so that no process is left with a long one when the others have finished.
+    Browser tests take turns with others, and files that share what takes long come late: one process makes it, and those
+    that need it meanwhile would wait.
     """
     for item in items:
         if item.get_closest_marker("exhaustive") or takes_long(item):
             item.add_marker(pytest.mark.slow)
-    are_slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (BROWSER not in item.path.parents, item.path not in are_slow))
+    slow = dict.fromkeys(item.path for item in items if item.get_closest_marker("slow"))
+    for fixture in TAKE_LONG:
+        waiting = {item.path for item in items if fixture in getattr(item, "fixturenames", ())}
+        slow = dict.fromkeys(sorted(slow, key=waiting.__contains__))
+    browser, others = ([path for path in slow if (BROWSER in path.parents) == drives] for drives in (True, False))
+    turns = [path for pair in itertools.zip_longest(browser, others) for path in pair if path]
+    items.sort(key=lambda item: turns.index(item.path) if item.path in turns else len(turns))
 
 
 def takes_long(item: pytest.Item) -> bool:
@@ -62,7 +70,7 @@ def takes_long(item: pytest.Item) -> bool:
         item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
     )
     on_ray = any(isinstance(value, str) and value == "ray" for value in parameters)
-    return on_ray or bool(TAKE_LONG & set(getattr(item, "fixturenames", ())))
+    return on_ray or not set(TAKE_LONG).isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

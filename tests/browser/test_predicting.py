@@ -246,9 +246,9 @@ def test_a_zip_with_a_table_becomes_a_table_and_a_file(visit: Visit, demo: Datas
     page = visit("predict")
     page.get_by_role("tab", name="Many images").click()
     choose(page, "Model", "trained")
-    page.locator("#batch-images input[type=file]").set_input_files(str(images))
-    page.locator("#batch-patients input[type=file]").set_input_files(str(table))
-    expect(page.get_by_text("patients.csv")).to_be_visible()
+    for box, path in (("#batch-images", images), ("#batch-patients", table)):
+        page.locator(f"{box} input[type=file]").set_input_files(str(path))
+        expect(page.locator(box).get_by_role("link")).to_be_visible()  # the uploaded file, to be downloaded again
     page.get_by_role("button", name="Predict all").click()
     expect(page.get_by_text("3 answers. 1 file could not be read")).to_be_visible()
     with page.expect_download() as download:

@@ -132,6 +132,7 @@ def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
 @contextmanager
 def kept(page: Page) -> Iterator[None]:
     """Returns when the browser has stored what is chosen within: who leaves the page sooner has chosen nothing."""
+    expect(page.get_by_label("Keep trained as the baseline")).to_be_visible()  # it stores what it begins with, too
     before = page.evaluate("localStorage.getItem('baseline')")
     yield
     page.wait_for_function("before => localStorage.getItem('baseline') !== before", arg=before)
