@@ -1,5 +1,6 @@
 """Handlers of the Training tab that follow, stop, resume and open runs."""
 
+import time
 from typing import Any
 
 import gradio as gr
@@ -36,6 +37,11 @@ OPEN_IN = {"performance": "Report", "comparison": "Compare", "predict": "Predict
 
 EXPERIMENT_OPENS_IN = ("comparison",)
 """Those of the tabs that show an experiment, too, once a run of it has finished."""
+
+
+def look_for_change(workspace: Workspace, chosen: str, last_snapshot: RunsSnapshot | None) -> Any:
+    """The time now where anything has changed since `last_snapshot`, for `refresh` to be called; else nothing."""
+    return gr.skip() if run_snapshot.take_snapshot(workspace, chosen) == last_snapshot else repr(time.time())
 
 
 def refresh(workspace: Workspace, read_only: bool, chosen: str, last_snapshot: RunsSnapshot | None) -> Any:

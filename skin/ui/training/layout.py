@@ -16,6 +16,7 @@ from skin.ui.training.handlers import (
     OPEN_IN,
     STOP,
     clear_opened,
+    look_for_change,
     open_in_tab,
     refresh,
     resume,
@@ -44,9 +45,16 @@ class RunMonitor:
     table: gr.Dataframe
     last_snapshot: gr.State
     drawing: dict[str, Any]
+    changed_at: gr.Textbox
     ended: gr.Textbox
     files: list[gr.Button]
     actions: run_actions.RunActionParts | None
+
+    @property
+    def watching(self) -> dict[str, Any]:
+        """What tells a listener what the page shows."""
+        # Unprocessed, a choice that the page is about to offer is taken, too: a run or experiment that was just started.
+        return {"inputs": [self.chosen, self.last_snapshot], "preprocess": False, **UNQUEUED_EVENT}
 
     @property
     def listener(self) -> dict[str, Any]:
@@ -54,9 +62,7 @@ class RunMonitor:
         buttons = [self.stop, self.resume, *self.open_in.values(), self.all_runs]
         followers = [self.ended, *self.files, *(self.actions.followers if self.actions else [])]
         outputs = [self.last_snapshot, self.chosen, self.table, self.card, self.log, *buttons, *followers]
-        # Unprocessed, a choice that the page is about to offer is taken, too: a run or experiment that was just started.
-        inputs = [self.chosen, self.last_snapshot]
-        return {"inputs": inputs, "outputs": outputs, "preprocess": False, **UNQUEUED_EVENT}
+        return {"outputs": outputs, **self.watching}
 
 
 def build(context: AppContext) -> None:
@@ -71,7 +77,9 @@ def build(context: AppContext) -> None:
             parts = _lay_out_monitor(context)
     parts.table.render()  # type: ignore[no-untyped-call]
     refreshing = {"fn": partial(refresh, context.workspace, context.read_only), **parts.listener}
-    gr.on([context.blocks.load, context.timer.tick, parts.chosen.change], **refreshing).then(**parts.drawing)
+    gr.on([context.blocks.load, parts.changed_at.change, parts.chosen.change], **refreshing).then(**parts.drawing)
+    # A tick has one output, for Gradio's page works on each even where nothing is sent to it.
+    context.timer.tick(partial(look_for_change, context.workspace), outputs=parts.changed_at, **parts.watching)
     context.opened_run.change(
         partial(watch_opened_run, context.workspace), context.opened_run, parts.chosen, **UNQUEUED_EVENT
     )
@@ -123,10 +131,9 @@ def _lay_out_monitor(context: AppContext) -> RunMonitor:
         show_search="filter",
         render=False,
     )
-    ended = gr.Textbox(visible="hidden", label="Ended", elem_id="ended")
-    return RunMonitor(
-        chosen, card, stop, resume, open_in, all_runs, log, table, last_snapshot, drawing, ended, files, actions
-    )
+    changed_at, ended = (gr.Textbox(visible="hidden", label=label) for label in ("Changed at", "Ended"))
+    followers = (last_snapshot, drawing, changed_at, ended, files, actions)
+    return RunMonitor(chosen, card, stop, resume, open_in, all_runs, log, table, *followers)
 
 
 def _wire_jobs(context: AppContext, parts: RunMonitor, refreshing: dict[str, Any]) -> None:

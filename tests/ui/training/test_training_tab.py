@@ -168,6 +168,17 @@ def test_nothing_new_sends_nothing(workspace: Workspace) -> None:
     assert handlers.refresh(workspace, False, "", first[0]) == gr.skip()
 
 
+def test_a_tick_asks_for_what_changed_only_where_something_has(workspace: Workspace) -> None:
+    run = claimed(workspace, State.TRAINING)
+    seen = handlers.refresh(workspace, False, "", None)[0]
+
+    assert handlers.look_for_change(workspace, "", seen) == gr.skip()
+    run.log_path.write_text("A line.\n")
+    first = handlers.look_for_change(workspace, "", seen)
+    assert float(first)
+    assert handlers.look_for_change(workspace, "", seen) != first  # a text field tells nobody of the value that it has
+
+
 def test_a_new_log_line_does_not_send_the_table_again(workspace: Workspace) -> None:
     run = claimed(workspace, State.TRAINING)
     seen = handlers.refresh(workspace, False, "", None)[0]
