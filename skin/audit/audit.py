@@ -86,7 +86,8 @@ def load_step(run: Run, name: str) -> Any | None:
 def gap(run: Run) -> str:
     """A sentence on the steps that must be computed first, and by which command; "" where all are there."""
     titles = [AUDITS[name].title.lower() for name in missing_steps(run)]
-    return f"Not computed: {listed(titles)}. `{run.audit_command}` computes it from the images." if titles else ""
+    what = "them" if len(titles) > 1 else "it"
+    return f"Not computed: {listed(titles)}. `{run.audit_command}` computes {what} from the images." if titles else ""
 
 
 def _keep(run: Run, name: str, record: Any) -> None:

@@ -27,6 +27,8 @@ def curve_over(
             hovertemplate=f"%{{x:.4~g}} {escape(field.unit)}: %{{y:.1%}}<extra></extra>",
         )
     )
+    # Small probabilities are seen, and not blown up to look large.
+    top = min(max(0.2, 1.25 * max(*values, unknown)), 1.05)
     figure.add_hline(y=unknown, line={"color": GREY, "dash": "dash", "width": 1.5})
     end = 0 if given is not None and given > numbers[-1] / 2 else -1  # away from the mark
     figure.add_annotation(
@@ -35,14 +37,13 @@ def curve_over(
         y=unknown,
         showarrow=False,
         xanchor="right" if end else "left",
-        yanchor="top" if values[end] > unknown else "bottom",
+        yanchor="top" if values[end] > unknown > 0.1 * top else "bottom",  # away from the curve, and not on the axis
     )
     if given is not None:
         _mark(figure, field, given, shares[given])
     figure.update_layout(title_text=escape(f"{what} by {field.words}"), showlegend=False)
     figure.update_xaxes(title=escape(field.unit) or None, dtick=10 if field.unit == "years" else None, showgrid=False)
-    # Small probabilities are seen, and not blown up to look large.
-    figure.update_yaxes(range=[0, min(max(0.2, 1.25 * max(*values, unknown)), 1.05)], tickformat=".0%")
+    figure.update_yaxes(range=[0, top], tickformat=".0%")
     return styled(figure, 280)
 
 

@@ -190,9 +190,10 @@ def test_a_report_from_before_there_were_decisions_says_what_adds_them(home: Wor
     edit(home, without_decisions)
     advised = f"python -m skin evaluate {MINE} --save"
     places = shown(home)
-    lack = f"Not computed when this report was made: decision rules, operating points, calibration; `{advised}` computes it"
-    for place in ("evaluate", "performance", "Report (HTML)"):
-        assert lack in places[place], place
+    lack = "Not computed when this report was made: decision rules, operating points, calibration; "
+    assert f"{lack}`{advised}` computes it" in places["evaluate"]
+    for place in ("performance", "Report (HTML)"):
+        assert f"{lack}<code>{advised}</code> computes it" in places[place], place
     later = ("decisions", "operating_points", "calibration")
     assert json.loads(places["evaluate --json"])["not_computed"] == dict.fromkeys(later, advised)
     subject = load_by_key(home, ReportKey.of_run(home, MINE, "test"))

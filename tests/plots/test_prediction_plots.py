@@ -37,6 +37,11 @@ def test_the_line_without_age_is_named_at_the_end_that_is_free(age: float | None
     assert figure.layout.shapes[0].y0 == 0.15
 
 
+def test_the_name_of_a_line_at_the_bottom_does_not_hide_the_axis() -> None:
+    (note,) = age_curve(AGES, [0.001] * len(AGES), None, 0.0005).layout.annotations
+    assert note.yanchor == "bottom"
+
+
 @pytest.mark.parametrize(("highest", "top"), [(0.02, 0.2), (0.4, 0.5), (1.0, 1.05)])
 def test_small_probabilities_are_not_blown_up_and_large_ones_fit(highest: float, top: float) -> None:
     figure = age_curve(AGES, [0.01, 0.01, 0.01, highest], None, 0.01)

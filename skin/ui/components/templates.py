@@ -1,10 +1,11 @@
 """HTML made from the templates in `skin/ui/templates`, in which every value is escaped."""
 
 import math
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from skin.task import listed
 
@@ -23,9 +24,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "listed": listed}
+    environment.filters |= {"percent": percent, "number": number, "listed": listed, "with_code": with_code}
     environment.tests |= {"finite": math.isfinite}
     return environment
+
+
+def with_code(sentence: str) -> Markup:
+    """A sentence whose commands stand between backticks, as in a terminal, with these as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def percent(share: float) -> str:

@@ -52,7 +52,7 @@ class RunMonitor:
 
     @property
     def watching(self) -> dict[str, Any]:
-        """What tells a listener what the page shows."""
+        """The settings of a listener that is told what the page shows."""
         # Unprocessed, a choice that the page is about to offer is taken, too: a run or experiment that was just started.
         return {"inputs": [self.chosen, self.last_snapshot], "preprocess": False, **UNQUEUED_EVENT}
 

@@ -42,3 +42,10 @@ def test_a_users_text_is_never_markup_and_rendered_html_is_not_escaped_again() -
 def test_a_value_that_a_template_lacks_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         render("training/run_card_notice.html")
+
+
+def test_a_command_in_a_sentence_is_code_and_a_hostile_one_still_text() -> None:
+    told = notice(f"Not computed: `python -m skin audit {HOSTILE}` computes it.")
+    assert "<code>python -m skin audit &lt;script&gt;" in told
+    assert "</code> computes it." in told
+    assert HOSTILE not in told
