@@ -229,9 +229,9 @@ class Record(TypedDict):
     """A prediction as plain data: the decided diagnosis' code and name, probabilities by code, what cannot be ruled out.
 
     `in_scope` is False where the picture is refused as none that the run can judge, None where it has no gate to tell;
-    `reason` says why, and no risk is called low. `decision` names the rule and `decided_by` says it in words; `prevalence` holds the shares that the probabilities are
-    for, None where they are the model's own. What is said of malignancy is None where the run's task does not tell what is
-    malignant.
+    `reason` says why, and no risk is called low. `decision` names the rule and `decided_by` says it in words; `prevalence`
+    holds the shares that the probabilities are for, None where they are the model's own. What is said of malignancy is None
+    where the run's task does not tell what is malignant.
     """
 
     run: str

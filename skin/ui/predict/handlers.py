@@ -142,12 +142,14 @@ def _result_card(answered: ModelAnswer, question: Question, open_datasets: OpenD
 
 
 def heatmap_figure(answered: ModelAnswer, question: Question) -> Markup:
-    """The heatmap of every diagnosis over the picture, the most probable first."""
+    """The heatmap of every diagnosis over the picture, the decided one first, then by probability."""
     if question.method not in EXPLANATIONS:
         raise UsageError(f"There is no explanation {question.method!r}: use one of {', '.join(EXPLANATIONS)}.")
     explanation, task = EXPLANATIONS[question.method], answered.predictor.task
     maps = explanation.explain(answered.image, task.encode([question.patient])[0])
-    by_name = {known.name: maps[..., task.index(known.code)] for known, _ in answered.prediction.ranked}
+    prediction = answered.prediction
+    diagnoses = dict.fromkeys([prediction.diagnosis, *(known for known, _ in prediction.ranked)])
+    by_name = {known.name: maps[..., task.index(known.code)] for known in diagnoses}
     return heatmap_overlay(question.picture, by_name, explanation.title, explanation.limits)
 
 

@@ -221,6 +221,17 @@ def test_the_page_says_by_which_rule_it_was_decided(two_models: Workspace, send:
         assert re.findall(r"<b>([^<]+)</b></li>", said) == re.findall(r"<b>([^<]+)</b></li>", usual)
 
 
+def test_the_heatmap_opens_on_the_diagnosis_that_was_decided(two_models: Workspace, send: Send) -> None:
+    sent = send(photograph("red"))
+    opened = set()
+    for target in (0.5, 0.99):
+        said, *_ = ask(two_models, sent, *UNKNOWN_PATIENT, DecisionChoice("sensitivity", target))
+        first = re.findall(r"<option [^>]*>([^<]+)</option>", said)[0]
+        assert re.search(rf"<h2>.*{re.escape(first)}.*</h2>", said)
+        opened.add(first)
+    assert len(opened) == 2
+
+
 def fit_words(workspace: Workspace, name: str) -> str:
     (predictor,) = Predictors(workspace).choose(AUTOMATIC, someone(), DecisionChoice(name))
     return predictor.predict(np.zeros((60, 80, 3), np.uint8)).ruling.decision.words
