@@ -5,6 +5,7 @@ the command line, `config.json` and docs/settings.md read them from there.
 """
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -273,11 +274,7 @@ class TrainConfig:
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> Self:
         """A configuration from field names and values of any parsable type; the rest takes its default."""
-        fields = {info.name: info for info in field_infos()}
-        unknown = [name for name in values if name not in fields]
-        if unknown:
-            raise UsageError(f"Unknown setting {unknown[0]!r}: use one of {', '.join(fields)}.")
-        config = cls(**{name: fields[name].parse(value) for name, value in values.items()})
+        config = cls(**{name: field_info(name).parse(value) for name, value in values.items()})
         config._check_together()
         return config
 
@@ -339,6 +336,15 @@ def field_infos() -> tuple[FieldInfo, ...]:
         FieldInfo(name=field.name, type=type(field.default), default=field.default, **field.metadata)
         for field in dataclasses.fields(TrainConfig)
     )
+
+
+def field_info(name: str) -> FieldInfo:
+    """The field of this name. Raises UsageError, with the nearest name, where there is none."""
+    fields = {info.name: info for info in field_infos()}
+    if name not in fields:
+        near = "".join(f"did you mean {found}? Or " for found in difflib.get_close_matches(name, fields, n=1))
+        raise UsageError(f"Unknown setting {name!r}: {near}use one of {', '.join(fields)}.")
+    return fields[name]
 
 
 def differences(configs: Sequence[TrainConfig]) -> dict[str, tuple[Any, ...]]:

@@ -72,8 +72,13 @@ def test_values_are_parsed_and_the_rest_is_default() -> None:
 
 
 def test_an_unknown_setting_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"Unknown setting 'epochs': use one of dataset, .*views"):
-        TrainConfig.parse({"epochs": 3})
+    with pytest.raises(UsageError, match=r"Unknown setting 'hat': use one of dataset, .*views"):
+        TrainConfig.parse({"hat": 3})
+
+
+def test_of_a_misspelt_setting_the_nearest_is_named() -> None:
+    with pytest.raises(UsageError, match="Unknown setting 'drop_out': did you mean dropout\\? Or use one of dataset"):
+        TrainConfig.parse({"drop_out": 0.3})
 
 
 def test_what_only_makes_no_sense_together_is_refused() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import qmc
 
-from skin.config import FieldInfo, TrainConfig, field_infos
+from skin.config import FieldInfo, TrainConfig, field_info
 from skin.errors import UsageError, UserError
 from skin.evaluation.report import load_report
 from skin.experiments.experiment import Experiment
@@ -96,16 +96,14 @@ def parse(texts: Sequence[str]) -> list[Varied]:
 
 def _varied(text: str) -> Varied:
     name, equals, values = text.partition("=")
-    fields = {info.name: info for info in field_infos()}
     if not equals or not values:
         raise UsageError(f"--vary wants FIELD=LOW..HIGH, FIELD=LOW..HIGH:log or FIELD=VALUE,VALUE, not {text!r}.")
-    if name not in fields:
-        raise UsageError(f"Unknown setting {name!r}: use one of {', '.join(fields)}.")
+    field = field_info(name)
     if name in _FIXED:
         raise UsageError(
             f"{name} cannot be varied: all runs of a sweep are judged on the same images, with the same seed."
         )
-    return _range(fields[name], values) if ".." in values else _choices(fields[name], values)
+    return _range(field, values) if ".." in values else _choices(field, values)
 
 
 def _range(info: FieldInfo, text: str) -> Range:
