@@ -8,7 +8,6 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from skin.errors import UserError
-from skin.ui.gradio_internals import HIDDEN_PROGRESS
 
 _KEEP_RUN_IN_ADDRESS = """(run) => {
     window.shownRuns = { ...window.shownRuns, %s: run };
@@ -41,5 +40,5 @@ def with_gradio_errors(handler: Callable[Parameters, Result]) -> Callable[Parame
     return wrapped
 
 
-PRIVATE_EVENT: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 4, **HIDDEN_PROGRESS}
+PRIVATE_EVENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
 """Settings of a listener that answers at once and is no part of the documented API."""
