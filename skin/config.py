@@ -9,7 +9,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -330,6 +330,7 @@ class TrainConfig:
         )
 
 
+@cache
 def field_infos() -> tuple[FieldInfo, ...]:
     """The fields of TrainConfig, in order."""
     return tuple(

@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser that keeps the scripts of the app: to load and compile them takes most of the time of opening a page."""
+    """A browser that keeps the scripts of the app, which a new one would load and compile anew."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     context.set_default_timeout(60_000)
     yield context
