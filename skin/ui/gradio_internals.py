@@ -11,6 +11,11 @@ Each was read in the source of Gradio 6.31, and may be another in the next: `SEE
   and a `detail`; a call without an optional argument fails without a word in what follows; `get_events` picks what is
   worked on next; `pending_…` keep what a session has yet to be sent. `Blocks.api_open` is the way past it.
 - `state_holder.SessionState`: a session keeps a configuration of every component, some 400 kB in this app.
+- `Blocks.postprocess_data`: sends the page a None for each State. It knows no value of a State, takes the first None for a
+  change and tells of it beside the server. Where two listeners of an event are both told twice, the page calls them by turns
+  without end: a call that came while one was at work is made up for by telling all of them again.
+- `Dependency.progress_targets`, in the page: all outputs of a listener, but for its `show_progress_on`. At every step of any
+  listener the page tells all that were ever targets, each found by a walk through all components.
 - `routes`: `POST /login` is the one route that takes a password; its page reloads on 200, says that the password is wrong on
   400 and is silent on anything else. Middleware and a lifespan that `launch(app_kwargs=…)` is given run inside Gradio's own.
 - `route_utils.GradioMultiPartParser`: deletes the files of an upload on a MultiPartException, and on nothing else.
@@ -21,7 +26,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
@@ -78,6 +83,22 @@ def save_for_browser(content: bytes, name: str) -> str:
 def last_tab(tabs: gr.Tabs) -> gr.Tab:
     """The tab that is being laid out."""
     return cast("gr.Tab", tabs.children[-1])
+
+
+HIDDEN_PROGRESS: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
+"""Settings of a listener whose progress nothing shows, and the page does not keep."""
+
+
+def tell_changes_once(blocks: gr.Blocks) -> None:
+    """Have the first change of a State be told by the server alone, as all later ones are, not by the page, too."""
+    blocks.postprocess_data = partial(_without_states, blocks.postprocess_data)  # type: ignore[method-assign]
+
+
+async def _without_states(
+    postprocess: Callable[..., Awaitable[list[Any]]], function: BlockFunction, *results: Any
+) -> list[Any]:
+    values = await postprocess(function, *results)
+    return [gr.skip() if block.stateful else value for block, value in zip(function.outputs, values, strict=True)]
 
 
 GRADIOS_EXAMPLE = object()

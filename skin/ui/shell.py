@@ -18,6 +18,7 @@ from skin.ui.comparison import layout as comparison_layout
 from skin.ui.components.context import AppContext
 from skin.ui.components.templates import render
 from skin.ui.dataset import layout as dataset_layout
+from skin.ui.gradio_internals import HIDDEN_PROGRESS, tell_changes_once
 from skin.ui.performance import layout as performance_layout
 from skin.ui.predict import layout as predict_layout
 from skin.ui.training import layout as training_layout
@@ -66,9 +67,10 @@ def build(workspace: Workspace, read_only: bool) -> gr.Blocks:
             return follow_link(workspace, request.query_params)
 
         following = blocks.load(
-            follow, None, [tabs, opened_run, opened_experiment], api_visibility="private", show_progress="hidden"
+            follow, None, [tabs, opened_run, opened_experiment], api_visibility="private", **HIDDEN_PROGRESS
         )
         following.then(None, js=_FOLLOWED, api_visibility="private")
+    tell_changes_once(blocks)
     server.bound(blocks)
     return blocks
 

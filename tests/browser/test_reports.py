@@ -129,6 +129,19 @@ def test_two_runs_are_compared(visit: Visit, twin: str) -> None:
     expect(page.get_by_role("status").filter(has_text="Choose at least two runs")).to_be_visible()
 
 
+def test_an_open_report_comes_to_rest(visit: Visit) -> None:
+    page = visit("performance&run=ham10000-multimodal")  # of whose sections some take seconds
+    expect(page.locator("#confusion table")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/queue/join" in request.url else None)
+    for _ in range(40):  # a busy machine is no failure
+        asked.clear()
+        page.wait_for_timeout(3000)
+        if not asked:  # the question at every tick goes past the queue
+            return
+    pytest.fail(f"it still asks: {asked}")
+
+
 @contextmanager
 def kept(page: Page) -> Iterator[None]:
     """Returns when the page has asked nothing more for a while: who leaves it sooner has chosen nothing.

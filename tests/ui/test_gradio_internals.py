@@ -1,12 +1,14 @@
 """Gradio's inner parts are reached from one module."""
 
 import ast
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.state_holder import SessionState
 
 from skin.ui import gradio_internals
 from skin.workspace import PROJECT
@@ -56,3 +58,15 @@ def test_it_was_read_in_the_version_that_is_installed() -> None:
     assert gr.__version__.startswith(f"{gradio_internals.SEEN_IN}."), (
         "read again what skin/ui/gradio_internals.py says of Gradio, then set SEEN_IN"
     )
+
+
+def test_the_page_is_sent_no_value_of_a_state() -> None:
+    with gr.Blocks() as blocks:
+        box, state = gr.Textbox(), gr.State()
+        box.submit(lambda text: (text, text), box, [state, box])
+    gradio_internals.tell_changes_once(blocks)
+    session = SessionState(blocks)
+    (function,) = blocks.fns.values()
+
+    assert asyncio.run(blocks.postprocess_data(function, ["new", "new"], session)) == [gr.skip(), "new"]
+    assert session[state._id] == "new"

@@ -178,3 +178,17 @@ def test_the_app_needs_its_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert refused.exit_code == 1
     assert "install it again" in refused.stderr
+
+
+def test_no_listener_without_progress_tells_its_outputs_of_any(workspace: Workspace) -> None:
+    listeners = shell.build(workspace, read_only=False).get_config_file()["dependencies"]
+    hidden = [listener for listener in listeners if listener["targets"] and listener["show_progress"] == "hidden"]
+    assert len(hidden) > 50
+    assert all(listener["show_progress_on"] == [] for listener in hidden)
+
+
+def test_no_choice_is_dropped_while_an_earlier_one_is_answered(workspace: Workspace) -> None:
+    listeners = shell.build(workspace, read_only=False).get_config_file()["dependencies"]
+    choices = [row for row in listeners if {"change", "input"} & {event for _, event in row["targets"]}]
+    assert len(choices) > 50
+    assert {row["trigger_mode"] for row in choices if row["backend_fn"]} == {"always_last"}

@@ -34,9 +34,8 @@ def build(context: AppContext, tab: gr.Tab) -> None:
         ]
         sections = gr.HTML(elem_classes="report")
     shown = [verdict, *figures, sections]
-    gr.on(
-        [state.key.change], **{**state.listener(show_results, shown), "show_progress": "full"}, show_progress_on=verdict
-    )
+    listener = {**state.listener(show_results, shown), "show_progress": "full", "show_progress_on": verdict}
+    gr.on([state.key.change], **listener)
     choosing = {
         "fn": with_gradio_errors(partial(choose_experiment, workspace)),
         "inputs": [chosen, context.opened_experiment],

@@ -1,6 +1,7 @@
 """The Comparison tab: its components, and what wires them to the handlers."""
 
 from functools import lru_cache, partial
+from typing import Any
 
 import gradio as gr
 
@@ -45,10 +46,16 @@ def build(context: AppContext) -> None:
         with gr.Tab("Experiments", id=EXPERIMENTS) as experiments:
             experiment_layout.build(context, experiments)
     context.opened_experiment.change(_show_opened, context.opened_experiment, tabs, **PRIVATE_EVENT)
+    # Before the tabs were first drawn, Gradio's page may have lost which of them was selected.
+    current_tab(context).select(_show_experiments, context.opened_experiment, tabs, **PRIVATE_EVENT)
 
 
 def _show_opened(opened_experiment: str) -> gr.Tabs:
     return gr.Tabs(selected=EXPERIMENTS if opened_experiment else RUNS)
+
+
+def _show_experiments(opened_experiment: str) -> Any:
+    return gr.Tabs(selected=EXPERIMENTS) if opened_experiment else gr.skip()
 
 
 def _build_runs(context: AppContext) -> None:

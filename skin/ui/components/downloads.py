@@ -28,4 +28,5 @@ def download_buttons(state: KeyedState, kinds: Iterable[str], make_file: Callabl
     with gr.Row():
         for kind in kinds:
             button = gr.Button(f"Download: {kind}", size="sm", min_width=160)
-            save_when_made(button.click(**state.listener(partial(make_file, kind), [hidden])), hidden)
+            making = {**state.listener(partial(make_file, kind), [hidden]), "trigger_mode": "once"}  # not a second file
+            save_when_made(button.click(**making), hidden)

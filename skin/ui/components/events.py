@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from skin.errors import UserError
+from skin.ui.gradio_internals import HIDDEN_PROGRESS
 
 _KEEP_RUN_IN_ADDRESS = """(run) => {
     window.shownRuns = { ...window.shownRuns, %s: run };
@@ -40,5 +41,17 @@ def with_gradio_errors(handler: Callable[Parameters, Result]) -> Callable[Parame
     return wrapped
 
 
-PRIVATE_EVENT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
-"""Settings of a listener that answers at once and is no part of the documented API."""
+PRIVATE_EVENT: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_limit": 4,
+    "trigger_mode": "always_last",
+    **HIDDEN_PROGRESS,
+}
+"""Settings of a listener that answers at once and is no part of the documented API.
+
+What happens while it is at work is made up for: Gradio's default for all but `change` would drop it, and the page would go on
+showing what was chosen before.
+"""
+
+CLICKED_EVENT: dict[str, Any] = {**PRIVATE_EVENT, "trigger_mode": "multiple"}
+"""Settings of such a listener that is told what was clicked, which Gradio forgets of an event that is made up for."""

@@ -13,7 +13,7 @@ from skin.patient import NumberField
 from skin.plots import dataset as plots
 from skin.task import HAM10000
 from skin.ui.components.context import AppContext, current_tab
-from skin.ui.components.events import PRIVATE_EVENT, with_gradio_errors
+from skin.ui.components.events import CLICKED_EVENT, PRIVATE_EVENT, with_gradio_errors
 from skin.ui.components.notices import notice
 from skin.ui.components.open_datasets import OpenDatasets
 from skin.ui.dataset import summary
@@ -60,7 +60,7 @@ class SectionWiring:
     def on(self, events: list[Any], handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """After any of these events, call the handler with the data sets, the view and the inputs; the last one's result stays."""
         bound = with_gradio_errors(partial(handler, self.open_datasets))
-        gr.on(events, bound, [self.view, *inputs], list(outputs), trigger_mode="always_last", **PRIVATE_EVENT)
+        gr.on(events, bound, [self.view, *inputs], list(outputs), **PRIVATE_EVENT)
 
 
 def build(context: AppContext) -> None:
@@ -129,7 +129,7 @@ def _build_filters(wiring: SectionWiring, shown: gr.State, views: list[gr.State]
     applies, resets = (
         with_gradio_errors(partial(handler, wiring.open_datasets)) for handler in (apply_filters, reset_filters)
     )
-    gr.on(triggers, applies, [views[0], shown, *filters], views, trigger_mode="always_last", **PRIVATE_EVENT)
+    gr.on(triggers, applies, [views[0], shown, *filters], views, **PRIVATE_EVENT)
     reset.click(resets, [views[0], shown], [*filters, *views], **PRIVATE_EVENT)
     return filters
 
@@ -185,7 +185,7 @@ def _build_gallery(wiring: SectionWiring) -> None:
     with gr.Row():
         turns = {-1: gr.Button("Previous page", size="md"), 1: gr.Button("Next page", size="md")}
         sending = gr.Button("Predict the selected image", size="md", interactive=False)
-    gallery.select(select_image, shown, [selected, sending], **PRIVATE_EVENT)
+    gallery.select(select_image, shown, [selected, sending], **CLICKED_EVENT)
     sending.click(
         send_to_predict, [wiring.view, selected], [wiring.context.sent_image, wiring.context.tabs], **PRIVATE_EVENT
     )

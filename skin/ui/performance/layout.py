@@ -9,7 +9,7 @@ from skin.audit.audit import AUDITS
 from skin.evaluation import prediction_table
 from skin.ui.components import downloads, prevalence_form
 from skin.ui.components.context import AppContext, current_tab
-from skin.ui.components.events import PRIVATE_EVENT, keep_run_in_address, with_gradio_errors
+from skin.ui.components.events import CLICKED_EVENT, PRIVATE_EVENT, keep_run_in_address, with_gradio_errors
 from skin.ui.components.gallery import GALLERY
 from skin.ui.components.keyed_state import KeyedState
 from skin.ui.components.loaded_report import load_by_key
@@ -83,12 +83,11 @@ def build(context: AppContext) -> None:
         "outputs": [run, part, state.key, notice, content],
         **PRIVATE_EVENT,
     }
-    gr.on([current_tab(context).select, run.input, part.input], **choosing)
+    # One listener of all, so that Gradio's page has it called by turns and what is chosen twice is drawn once.
+    gr.on([current_tab(context).select, run.change, part.input, uploaded.change], **choosing)
     run.change(None, run, js=keep_run_in_address("performance"), api_visibility="private")
-    context.opened_run.change(show_opened_run, context.opened_run, run, **PRIVATE_EVENT).then(**choosing)
-    upload.upload(with_gradio_errors(judge_upload), upload, [uploaded, run], api_visibility="private").success(
-        **choosing
-    )
+    context.opened_run.change(show_opened_run, context.opened_run, run, **PRIVATE_EVENT)
+    upload.upload(with_gradio_errors(judge_upload), upload, [uploaded, run], api_visibility="private")
 
 
 def _build_headline(state: KeyedState) -> None:
@@ -108,7 +107,7 @@ def _build_confusion(state: KeyedState, open_datasets: OpenDatasets) -> None:
             mistakes = gr.Button("Back to the most confident mistakes", size="sm", visible=False)
     state.on_change(show_matrix, [matrix], [unit], unit.input)
     state.on_change(partial(show_pictures, open_datasets), [heading, gallery, mistakes], [cell], cell.change)
-    matrix.select(with_gradio_errors(select_cell), None, cell, **PRIVATE_EVENT)
+    matrix.select(with_gradio_errors(select_cell), None, cell, **CLICKED_EVENT)
     gr.on([mistakes.click, state.key.change], clear_cell, None, cell, **PRIVATE_EVENT)
 
 
@@ -139,7 +138,6 @@ def _build_operating_point(state: KeyedState) -> None:
     gr.on(
         [picked.input, prevalence.change],
         **state.listener(show_threshold, [table], [picked, prevalence]),
-        trigger_mode="always_last",
     )
     state.on_change(show_targets, [targets], [prevalence], prevalence.change)
     state.on_change(show_decision_curve, [curve])

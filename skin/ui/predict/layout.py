@@ -9,7 +9,7 @@ import gradio as gr
 from skin.inference.explain import EXPLANATIONS
 from skin.task import Task
 from skin.ui.components.context import AppContext
-from skin.ui.components.events import PRIVATE_EVENT, with_gradio_errors
+from skin.ui.components.events import CLICKED_EVENT, PRIVATE_EVENT, with_gradio_errors
 from skin.ui.components.notices import notice
 from skin.ui.components.predictors import AUTOMATIC, Predictors
 from skin.ui.endpoints import BATCH_EVENT, PREDICT_EVENT, Endpoints
@@ -160,7 +160,7 @@ def _build_examples(
     shown.click(next_examples, number, number, **PRIVATE_EVENT)
     current, filled = [example_patient, *form.patient], [*form.patient, truth, example_patient, pictured]
     taking = partial(fill_in_example, *bound)
-    shown.select(clicked_example, None, clicked, **PRIVATE_EVENT).then(
+    shown.select(clicked_example, None, clicked, **CLICKED_EVENT).then(
         taking, [*inputs, clicked, *current], [form.image, *filled], **PRIVATE_EVENT
     )
     sending = with_gradio_errors(partial(fill_in_sent_image, context.open_datasets, predictors))

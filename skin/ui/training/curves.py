@@ -66,7 +66,7 @@ def build(context: AppContext, snapshot: gr.State) -> dict[str, Any]:
         "outputs": [last_selection, content, others, key, figure, table],
         **UNQUEUED_EVENT,
     }
-    gr.on([others.input, smoothing.input, log_loss.input], trigger_mode="always_last", **listener)
+    gr.on([others.input, smoothing.input, log_loss.input], **listener)
     return listener
 
 

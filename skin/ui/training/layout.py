@@ -79,14 +79,15 @@ def build(context: AppContext) -> None:
     refreshing = {"fn": partial(refresh, context.workspace, context.read_only), **parts.listener}
     gr.on([context.blocks.load, parts.changed_at.change, parts.chosen.change], **refreshing).then(**parts.drawing)
     # A tick has one output, for Gradio's page works on each even where nothing is sent to it.
-    context.timer.tick(partial(look_for_change, context.workspace), outputs=parts.changed_at, **parts.watching)
+    ticking = {**parts.watching, "trigger_mode": "once"}  # one that comes while another is answered needs no answer
+    context.timer.tick(partial(look_for_change, context.workspace), outputs=parts.changed_at, **ticking)
     context.opened_run.change(
         partial(watch_opened_run, context.workspace), context.opened_run, parts.chosen, **UNQUEUED_EVENT
     )
     context.opened_experiment.change(
         partial(watch_opened_experiment, context.workspace), context.opened_experiment, parts.chosen, **UNQUEUED_EVENT
     )
-    parts.table.select(watch_clicked_row, None, parts.chosen, **UNQUEUED_EVENT)
+    parts.table.select(watch_clicked_row, None, parts.chosen, **{**UNQUEUED_EVENT, "trigger_mode": "multiple"})
     parts.all_runs.click(watch_latest_run, None, parts.chosen, **UNQUEUED_EVENT)
     parts.chosen.change(None, parts.chosen, js=keep_run_in_address("training"), api_visibility="private")
     parts.ended.change(partial(notifications.notify_ended, context.workspace), parts.ended, **PRIVATE_EVENT)

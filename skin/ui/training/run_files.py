@@ -14,7 +14,7 @@ from skin.files import replace_file
 from skin.run import Run
 from skin.ui.components import downloads
 from skin.ui.components.events import with_gradio_errors
-from skin.ui.gradio_internals import upload_folder
+from skin.ui.gradio_internals import HIDDEN_PROGRESS, upload_folder
 from skin.ui.training.run_snapshot import RunsSnapshot
 from skin.workspace import Workspace
 
@@ -65,7 +65,7 @@ def wire_downloads(workspace: Workspace, read_only: bool, buttons: list[gr.Butto
             snapshot,
             hidden,
             api_visibility="private",
-            show_progress="hidden",
+            **HIDDEN_PROGRESS,
             concurrency_id="run files",
             concurrency_limit=2,
         )

@@ -17,7 +17,7 @@ from skin.engines.engine import LOCAL, Job
 from skin.errors import UsageError, UserError
 from skin.experiments.plan import BOTH, Plan
 from skin.models.backbones import BACKBONES
-from skin.ui.components.context import AppContext
+from skin.ui.components.context import AppContext, current_tab
 from skin.ui.components.events import with_gradio_errors
 from skin.ui.components.notices import paragraph
 from skin.ui.training import (
@@ -107,7 +107,7 @@ def wire_start(context: AppContext, parts: StartForm, chosen: gr.Dropdown) -> An
     edited = (parts.name, *settings, *numbers)
     # Gradio 6.31 misses the first `input` of a text field, which may be a paste.
     edits = [part.change if isinstance(part, gr.Textbox) else part.input for part in edited]
-    gr.on([context.blocks.load, *edits], trigger_mode="always_last", **checking)
+    gr.on([current_tab(context).select, *edits], **checking)
     kind_shown, options = [*asked.followers, parts.settings["model"], parts.start], list(asked.options.values())
     asked.kind.input(experiment_form.show_kind, asked.kind, kind_shown, **UNQUEUED_EVENT).then(**checking)
     asked.engine.input(experiment_form.show_engine, asked.engine, options, **UNQUEUED_EVENT).then(**checking)
