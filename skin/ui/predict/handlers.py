@@ -12,6 +12,7 @@ import gradio as gr
 from markupsafe import Markup
 from PIL import Image
 
+from skin.audit.audit import load_step
 from skin.data import pixels
 from skin.errors import UsageError, UserError
 from skin.evaluation.chosen import DecisionChoice
@@ -92,7 +93,9 @@ def _nothing_but(html: Markup) -> tuple[Any, Any, Any, Any]:
 
 
 def _refusal(answered: ModelAnswer) -> Markup:
-    return result_card.refusal(answered.predictor.run.name, answered.prediction.scope.reason)
+    run = answered.predictor.run
+    scope = load_step(run, "scope")
+    return result_card.refusal(run.name, answered.prediction.scope.reason, scope.test_refused if scope else None)
 
 
 def _digest(content: bytes) -> str:

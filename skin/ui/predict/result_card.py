@@ -14,9 +14,9 @@ from skin.ui.components.predictors import IMAGE_ONLY
 from skin.ui.components.templates import render
 
 
-def refusal(run: str, reason: str) -> Markup:
-    """The card of a run that gives no answer to a picture, and why."""
-    return render("predict/refusal.html", run=run, reason=reason)
+def refusal(run: str, reason: str, mistaken: float | None) -> Markup:
+    """The card of a run that gives no answer to a picture, and why; `mistaken` is the share of its test images it refuses."""
+    return render("predict/refusal.html", run=run, reason=reason, mistaken=mistaken)
 
 
 def result_card(

@@ -20,7 +20,7 @@ from skin.run import Run
 from skin.ui.components.open_datasets import OpenDatasets
 from skin.ui.components.predictors import AUTOMATIC, BOTH, Predictors
 from skin.ui.endpoints import Endpoints
-from skin.ui.predict import handlers
+from skin.ui.predict import handlers, result_card
 from skin.workspace import Workspace
 
 Send = Callable[..., dict[str, str]]
@@ -54,6 +54,11 @@ def test_what_is_no_lesion_gets_the_reason_and_no_diagnosis(gated: Workspace, se
     assert "nevus" not in said
     assert 'class="bars"' not in said
     assert (effect, curve.visible, button.visible) == ("", False, True)
+
+
+def test_a_refusal_tells_the_share_that_is_refused_by_mistake(gated: Workspace, send: Send) -> None:
+    assert "refused by mistake: if" in ask(gated, send(picture("blue")))[0]
+    assert "refused by mistake, 2.5% of those it was tested on: if" in result_card.refusal("run", REASON, 0.0247)
 
 
 def test_a_lesion_is_answered_and_no_button_offered(gated: Workspace, send: Send) -> None:
