@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from served_app import App
 
 from skin.evaluation.report import load_report
@@ -140,6 +140,28 @@ def test_an_open_report_comes_to_rest(visit: Visit) -> None:
         if not asked:  # the question at every tick goes past the queue
             return
     pytest.fail(f"it still asks: {asked}")
+
+
+def choose(page: Page, run: str) -> None:
+    page.get_by_label("Run", exact=True).click()
+    page.get_by_role("option", name=run).click()
+
+
+def test_of_runs_chosen_one_after_the_other_the_last_is_shown(report: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    report.route("**/queue/join*", hold, times=1)  # until the last run is chosen
+    with report.expect_request("**/queue/join*"):
+        choose(report, "ham10000-image")
+    choose(report, "trained")
+    choose(report, "ham10000-multimodal")
+    (first,) = held
+    first.continue_()
+    expect(report.get_by_role("heading", name="ham10000-multimodal, ")).to_be_visible()
+    expect(report.get_by_label("Run", exact=True)).to_have_value("ham10000-multimodal")
 
 
 @contextmanager

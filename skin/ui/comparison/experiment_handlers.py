@@ -14,6 +14,7 @@ from skin.experiments.sweep_results import SweepResults
 from skin.run import Run, State
 from skin.ui.comparison.experiment_contents import MAX_FIGURES, contents_of
 from skin.ui.comparison.experiment_export import DOWNLOADS
+from skin.ui.components.choice import offer
 from skin.ui.components.notices import status_line
 from skin.ui.components.tables import headed
 from skin.ui.gradio_internals import save_for_browser
@@ -64,7 +65,7 @@ def choose_experiment(workspace: Workspace, chosen: str | None, opened: str = ""
         except UserError as error:
             notice = status_line(str(error))
     return [
-        gr.Dropdown(_choices(workspace), value=name, visible=bool(experiments)),
+        offer(_choices(workspace), name, chosen, visible=bool(experiments)),
         key,
         gr.HTML(notice, visible=bool(notice)),
         gr.Column(visible=key is not None),

@@ -14,6 +14,7 @@ from skin.run import Run
 from skin.ui.comparison import sections
 from skin.ui.comparison.compared_runs import PART, ComparableRuns, ComparedRuns, LoadedReports
 from skin.ui.comparison.export import DOWNLOADS
+from skin.ui.components.choice import offer
 from skin.ui.components.gallery import load_gallery
 from skin.ui.components.loaded_report import LoadedReport, ReportKey, reported_runs
 from skin.ui.components.notices import paragraph, status_line
@@ -46,7 +47,7 @@ def choose_runs(workspace: Workspace, chosen: Sequence[str], opened_run: str, pi
     notice = Markup() if enough else status_line(NOT_ENOUGH if runs else NOTHING_YET)
     notice += _left_out(names, obstacles)
     return [
-        _dropdown(runs, names, obstacles),
+        offer(_choices(runs, names, obstacles), names, chosen, multiselect=True),
         keys if enough else None,
         gr.HTML(notice, visible=bool(notice)),
         gr.Column(visible=enough),
@@ -86,13 +87,15 @@ def _left_out(names: Sequence[str], obstacles: Mapping[str, str]) -> Markup:
 def show_opened_run(workspace: Workspace, opened_run: str) -> Any:
     """The run that another tab opened, beside one that was trained on the same images."""
     runs = reported_runs(workspace)
-    return _dropdown(runs, _pair(runs, opened_run)) if opened_run else gr.skip()
+    if not opened_run:
+        return gr.skip()
+    pair = _pair(runs, opened_run)
+    return gr.Dropdown(_choices(runs, pair), value=pair, multiselect=True)
 
 
-def _dropdown(runs: Iterable[str], chosen: Sequence[str], obstacles: Collection[str] = ()) -> gr.Dropdown:
+def _choices(runs: Iterable[str], chosen: Sequence[str], obstacles: Collection[str] = ()) -> list[tuple[str, str]]:
     names = dict.fromkeys([*runs, *chosen])
-    choices = [(f"{name} (cannot be compared)" if name in obstacles else name, name) for name in names]
-    return gr.Dropdown(choices, value=list(chosen), multiselect=True)
+    return [(f"{name} (cannot be compared)" if name in obstacles else name, name) for name in names]
 
 
 def _pair(runs: Mapping[str, Run], name: str) -> list[str]:

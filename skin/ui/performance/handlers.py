@@ -18,6 +18,7 @@ from skin.evaluation.report import Evaluation, evaluate
 from skin.plots import report as plots
 from skin.plots.training import history_figure
 from skin.task import MAX_CLASSES, Task
+from skin.ui.components.choice import offer
 from skin.ui.components.confusion_matrix import cell_name, confusion_table
 from skin.ui.components.gallery import load_gallery
 from skin.ui.components.loaded_report import LoadedReport, ReportKey, load_by_key, reported_runs
@@ -67,11 +68,11 @@ def choose_report(
 
     Where nothing is chosen, it is the run that was opened elsewhere, else the newest.
     """
-    names = list(reported_runs(workspace))
+    names, shown = list(reported_runs(workspace)), run
     if not run and uploaded is None:
         run = opened_run or next(iter(names), None)
     widgets = [
-        gr.Dropdown(list(dict.fromkeys([run, *names] if run else names)), value=run),
+        offer(list(dict.fromkeys([run, *names] if run else names)), run, shown),
         gr.Radio(interactive=bool(run)),
     ]
     try:

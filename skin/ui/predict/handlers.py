@@ -24,6 +24,7 @@ from skin.run import Run
 from skin.table import write_table
 from skin.task import HAM10000, Task
 from skin.ui import uploads
+from skin.ui.components.choice import offer
 from skin.ui.components.notices import notice
 from skin.ui.components.open_datasets import OpenDatasets, SentImage
 from skin.ui.components.predictors import AUTOMATIC, Predictors
@@ -176,12 +177,9 @@ def predict_many(
 
 
 def offer_models(predictors: Predictors, chosen: str | None) -> gr.Dropdown:
-    """The models to choose from; what was chosen stays, unless it is gone.
-
-    A choice that stays is not sent: meanwhile `open_model` may have sent another, and would lose it.
-    """
+    """The models to choose from; what was chosen stays, unless it is gone."""
     choices = predictors.choices()
-    return gr.Dropdown(choices) if chosen in dict(choices).values() else gr.Dropdown(choices, value=AUTOMATIC)
+    return offer(choices, chosen if chosen in dict(choices).values() else AUTOMATIC, chosen)
 
 
 def open_model(predictors: Predictors, opened_run: str) -> Any:

@@ -96,7 +96,7 @@ def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:
     if reported_runs(Workspace(tmp_path)):
         pytest.skip("the project ships runs")
     run, part, shown, notice, content = handlers.choose_report(Workspace(tmp_path), None, "test", None, "")
-    assert (run.value, shown, part.interactive, content.visible) == (None, None, False, False)
+    assert (run.choices, shown, part.interactive, content.visible) == ([], None, False, False)
     assert "Training tab" in notice
 
 
@@ -112,7 +112,8 @@ def test_the_newest_run_is_shown_first(workspace: Workspace, add_run: Any) -> No
 
 def test_a_run_that_another_browser_deleted_is_a_sentence(workspace: Workspace) -> None:
     run, _, shown, notice, content = handlers.choose_report(workspace, "gone", "test", None, "")
-    assert (run.value, shown, content.visible) == ("gone", None, False)
+    assert run.choices[0] == ("gone", "gone")
+    assert (shown, content.visible) == (None, False)
     assert "no report of a run &#39;gone&#39;: choose another run" in notice
 
 
