@@ -127,8 +127,12 @@ class Job:
         _engine(self.engine).stop(self.handle)
 
     def is_alive(self, heartbeat: float) -> bool:
-        """True while the job, whose last sign of life was at `heartbeat`, runs or waits to run."""
-        return _engine(self.engine).is_alive(self.handle, heartbeat)
+        """True while the job, whose last sign of life was at `heartbeat`, runs or waits to run.
+
+        The job itself asks nobody: each training would have to join its cluster, and a stop may come while it waits.
+        """
+        engine = _engine(self.engine)
+        return engine.is_here(self.handle) or engine.is_alive(self.handle, heartbeat)
 
     def ending(self, log: Path) -> str:
         """The reason why the job, which is not alive and wrote this log, ended; "" where its engine does not know."""

@@ -177,6 +177,19 @@ def test_what_cannot_be_started_is_a_sentence(engine: str, tmp_path: Path, resou
         Job.submit(engine, ["true"], tmp_path / "no such folder" / "train.log", resources_for(engine))
 
 
+@pytest.mark.parametrize(
+    ("engine", "ticket", "handle"),
+    [("ray", "skin-0123456789ab", "skin-0123456789ab 127.0.0.1:1"), ("slurm", "0123", "slurm 0123 7")],
+)
+def test_a_job_knows_that_it_is_alive_and_asks_nobody(
+    engine: str, ticket: str, handle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(engine, handle)
+    assert not job.is_alive(0.0)
+    monkeypatch.setenv("SKIN_JOB", ticket)
+    assert job.is_alive(0.0)
+
+
 @pytest.mark.parametrize("engine", [*ENGINES, "of tomorrow"])
 @pytest.mark.parametrize("handle", ["", "x", "1", "-7 1.0 x", "99999999999999999999 nan x", "\x00 \n ", "1 2 3 4"])
 def test_a_damaged_handle_is_a_job_that_ended(engine: str, handle: str) -> None:
