@@ -17,15 +17,20 @@ from bare import Bare
 from filelock import FileLock
 from ham import CODES
 from hypothesis import HealthCheck, settings
+from joblib import cpu_count
 from small import AVERAGED, SMALL, SmallDisk
 
 from skin.config import TrainConfig
 from skin.data import datasets
 from skin.data.dataset import Dataset
+from skin.engines.resources import thread_variables
 from skin.evaluation.predictions import Predictions, save_predictions
 from skin.inference.predictor import SHIPPED
 from skin.run import Run, State
 from skin.workspace import Workspace
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # the processes of the tests, and what they start, share the CPUs
+    os.environ |= thread_variables(max(1, cpu_count() // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")

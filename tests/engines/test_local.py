@@ -13,7 +13,7 @@ from waiting import wait_until
 from skin.engines import local
 from skin.engines.heartbeat import SILENT_SECONDS
 from skin.engines.local import Local
-from skin.engines.resources import Resources
+from skin.engines.resources import Resources, thread_variables
 from skin.errors import UserError
 from skin.models.onnx import open_session
 from skin.workspace import PROJECT
@@ -75,7 +75,11 @@ print(allowed_threads(), os.environ.get("TF_NUM_INTRAOP_THREADS"))
 """
 
 
-def test_processes_that_train_at_once_divide_the_threads_among_them_and_one_alone_has_all(tmp_path: Path) -> None:
+def test_processes_that_train_at_once_divide_the_threads_among_them_and_one_alone_has_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in thread_variables(1):  # what the tests are given
+        monkeypatch.delenv(variable, raising=False)
     cores = cpu_count()
     said = {
         Resources(): "0 None",
