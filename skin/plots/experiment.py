@@ -19,6 +19,7 @@ from skin.evaluation.metrics import METRICS, Estimate
 from skin.plots.comparison import RUN_STYLES
 from skin.plots.report import defined, legend_below, whiskers
 from skin.plots.style import styled
+from skin.plots.training import MAX_TICKS
 from skin.run import Epoch
 from skin.theme import ACCENT, GREY, NEUTRAL, translucent
 
@@ -31,7 +32,8 @@ TITLE_WIDTH = 24
 CURVES = {"val_loss": "loss (nats)", "val_balanced_accuracy": "balanced accuracy"}
 """Columns of the histories that are drawn, measured on the validation part, and the titles of their axes."""
 
-STAGES = {1: "stage 1, the head", 2: "stage 2, the whole network"}
+STAGES = {1: "stage 1,<br>the head", 2: "stage 2, the<br>whole network"}
+"""Titles of the learning curves, in lines of which two stand beside each other on a phone."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ def learning_curves(histories: Mapping[str, Sequence[Sequence[Epoch]]]) -> go.Fi
     for row, title in enumerate(CURVES.values(), start=1):
         figure.update_yaxes(title=title, row=row, col=1)
     figure.update_xaxes(title="epoch", row=len(CURVES))
+    for col, stage in enumerate(stages, start=1):
+        longest = max(epoch.epoch for epoch in _epochs(histories) if epoch.stage == stage)
+        figure.update_xaxes(dtick=1 if longest <= MAX_TICKS else None, col=col)
+    if len(stages) > 1:
+        figure.update_layout(margin_t=88)  # room for their titles
     return legend_below(styled(figure, 520), room=110)
 
 

@@ -80,6 +80,9 @@ def test_each_stage_has_a_column_of_its_own() -> None:
     means = {trace.xaxis: trace.y for trace in figure.data if trace.name == "image (2 runs)" and trace.line.width == 2}
     assert means == {"x": (0.8, 0.6), "x2": (0.5,), "x3": (pytest.approx(0.2), pytest.approx(0.4)), "x4": (0.5,)}
     assert "&lt;i&gt; (1 run)" in {trace.name for trace in figure.data}
+    titles = [title.text for title in figure.layout.annotations]
+    assert max(len(line) for title in titles for line in title.split("<br>")) <= 14  # so that a phone has room for both
+    assert figure.layout.xaxis4.dtick == 1
 
 
 def test_without_a_history_the_figure_is_empty() -> None:
