@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skin.progress import Item
-from skin.training.features import frozen_features
+from skin.training.features import EXPORT_PAYS_FROM, frozen_features
 
 pytestmark = pytest.mark.slow
 
@@ -36,3 +36,10 @@ def test_of_runs_that_need_the_same_features_at_once_one_computes_them(tmp_path:
     assert computed == ["Computing features"]
     assert first.shape == (5, 4)
     np.testing.assert_array_equal(first, second)
+
+
+def test_many_images_have_the_features_that_few_have(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (EXPORT_PAYS_FROM, 8, 8, 3)).astype(np.uint8)
+    network = backbone()
+    few, many = (frozen_features(network, pixels[:n], tmp_path / f"{n}.npy") for n in (5, EXPORT_PAYS_FROM))
+    np.testing.assert_allclose(many[:5], few, rtol=1e-4, atol=1e-3)
